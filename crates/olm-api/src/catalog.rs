@@ -1,0 +1,170 @@
+//! `Catalog`: an image whose File-Based Catalog is unpacked and served.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the content of a catalog comes from.
+#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "catalogd.operatorframework.io",
+    version = "v1alpha1",
+    kind = "Catalog",
+    plural = "catalogs",
+    status = "CatalogStatus",
+    doc = "Catalog names an image of a File-Based Catalog, which is unpacked and served to the cluster.",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(
+        name = "LastUnpacked",
+        type_ = "date",
+        json_path = ".status.lastUnpacked"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Image",
+        type_ = "string",
+        json_path = ".spec.source.image.ref",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Resolved",
+        type_ = "string",
+        json_path = ".status.resolvedSource.image.resolvedRef",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Unpacked")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.source.image.pollInterval) || (self.source.image.ref.find('@sha256:') == \"\")",
+    "message": "cannot specify PollInterval while using digest-based image"
+}]))]
+pub struct CatalogSpec {
+    /// source says where the content comes from.
+    pub source: CatalogSource,
+}
+
+/// The source of a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogSource {
+    /// type is the kind of source: image.
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = ["image"]))]
+    pub kind: String,
+
+    /// image is the catalog image; required for type image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSource>,
+}
+
+/// A catalog image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageSource {
+    /// ref is the reference of the image, by tag or by digest.
+    #[serde(rename = "ref")]
+    pub reference: String,
+
+    /// pullSecret is the name of a Secret of type kubernetes.io/dockerconfigjson or
+    /// kubernetes.io/dockercfg in the namespace that catalogd runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_secret: Option<String>,
+
+    /// pollInterval is how often the registry is asked whether the tag moved, as a Go duration
+    /// ("10m", "1h30m"). "0s" never asks. Without it, catalogd's own setting holds (24h by
+    /// default). An image by digest is never polled and may not set it.
+    // Kept as the text that was given: a text that is no Go duration must not make the object
+    // undecodable, it is reported in this object's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "duration"))]
+    pub poll_interval: Option<String>,
+
+    /// insecureSkipTLSVerify turns off the verification of the registry's certificate. The
+    /// connection still uses TLS.
+    #[serde(
+        default,
+        rename = "insecureSkipTLSVerify",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub insecure_skip_tls_verify: Option<bool>,
+}
+
+/// What is known about a catalog.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogStatus {
+    /// conditions say whether the content is unpacked (Unpacked).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+
+    /// resolvedSource is the image that the served content was unpacked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_source: Option<ResolvedCatalogSource>,
+
+    /// phase is Pending, Unpacking, Unpacked or Failing, for people to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+
+    /// contentURL is where the content is served, as JSON lines.
+    #[serde(
+        default,
+        rename = "contentURL",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub content_url: Option<String>,
+
+    /// contentDigest is the digest of the served content, and the strong ETag of contentURL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_digest: Option<String>,
+
+    /// lastUnpacked is when the served content was unpacked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_unpacked: Option<Time>,
+
+    /// observedGeneration is the generation of the last successful unpack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// The source that the served content came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedCatalogSource {
+    /// type is the kind of source: image.
+    #[serde(rename = "type")]
+    pub kind: String,
+
+    /// image is the image that was unpacked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ResolvedImageSource>,
+}
+
+/// The image that the served content came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedImageSource {
+    /// ref is the reference as it stood in spec.
+    #[serde(rename = "ref")]
+    pub reference: String,
+
+    /// resolvedRef is the same image by digest.
+    pub resolved_ref: String,
+
+    /// lastPollAttempt is when the registry was last asked with success.
+    pub last_poll_attempt: Time,
+
+    /// pullSecret is kept for compatibility and never written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_secret: Option<String>,
+}

@@ -1,0 +1,99 @@
+//! Condition types and reasons, spelled once for the whole suite.
+
+/// Operator: a bundle was chosen.
+pub const RESOLVED: &str = "Resolved";
+
+/// Operator, BundleDeployment: a bundle is installed.
+pub const INSTALLED: &str = "Installed";
+
+/// Catalog, Bundle: the content was fetched, checked and stored.
+pub const UNPACKED: &str = "Unpacked";
+
+/// BundleDeployment: the bundle that the template asks for is unpacked and fit to be installed.
+pub const HAS_VALID_BUNDLE: &str = "HasValidBundle";
+
+/// BundleDeployment: what is installed works.
+pub const HEALTHY: &str = "Healthy";
+
+/// Catalog: the clean-up that deletion waits for failed.
+pub const DELETE: &str = "Delete";
+
+/// BundleDeployment: what was installed is being removed; the message says what is waited for.
+pub const UNINSTALLING: &str = "Uninstalling";
+
+/// Reasons of the conditions of an Operator.
+pub mod operator {
+    /// It worked.
+    pub const SUCCESS: &str = "Success";
+    /// No bundle can be chosen; the message says why.
+    pub const RESOLUTION_FAILED: &str = "ResolutionFailed";
+    /// Choosing was not attempted.
+    pub const RESOLUTION_UNKNOWN: &str = "ResolutionUnknown";
+    /// The chosen bundle is not installed; the message says why.
+    pub const INSTALLATION_FAILED: &str = "InstallationFailed";
+    /// Nothing is known about the installation.
+    pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
+}
+
+/// Reasons of the condition [`UNPACKED`](super::conditions::UNPACKED) of Catalogs and Bundles, and
+/// of [`DELETE`](super::conditions::DELETE).
+pub mod unpack {
+    /// The content is stored.
+    pub const SUCCESSFUL: &str = "UnpackSuccessful";
+    /// The content could not be fetched or is not fit.
+    pub const FAILED: &str = "UnpackFailed";
+    /// The content was not asked for yet.
+    pub const PENDING: &str = "UnpackPending";
+    /// The content is being fetched.
+    pub const UNPACKING: &str = "Unpacking";
+    /// The content was fetched and could not be stored.
+    pub const FAILED_TO_STORE: &str = "FailedToStore";
+    /// Stored content could not be removed.
+    pub const FAILED_TO_DELETE: &str = "FailedToDelete";
+    /// The clean-up of a Bundle failed.
+    pub const PROCESSING_FINALIZER_FAILED: &str = "ProcessingFinalizerFailed";
+}
+
+/// Reasons of the conditions of a BundleDeployment.
+pub mod deployment {
+    /// The bundle is being unpacked.
+    pub const UNPACK_PENDING: &str = "UnpackPending";
+    /// The bundle is unpacked.
+    pub const UNPACK_SUCCESSFUL: &str = "UnpackSuccessful";
+    /// The bundle cannot be unpacked.
+    pub const UNPACK_FAILED: &str = "UnpackFailed";
+    /// The bundle is unpacked and cannot be turned into objects.
+    pub const BUNDLE_LOAD_FAILED: &str = "BundleLoadFailed";
+    /// The generated Bundle could not be listed, created or cleaned up, or drift not be repaired.
+    pub const RECONCILE_FAILED: &str = "ReconcileFailed";
+    /// The bundle's objects are applied.
+    pub const INSTALLATION_SUCCEEDED: &str = "InstallationSucceeded";
+    /// The first bundle could not be applied.
+    pub const INSTALL_FAILED: &str = "InstallFailed";
+    /// A later bundle could not be applied; the one before is still the active one.
+    pub const UPGRADE_FAILED: &str = "UpgradeFailed";
+    /// What is installed could not be read.
+    pub const OBJECT_LOOKUP_FAILURE: &str = "ObjectLookupFailure";
+    /// Everything that is installed works.
+    pub const HEALTHY: &str = "Healthy";
+    /// Something that is installed does not work; the message says what.
+    pub const UNHEALTHY: &str = "Unhealthy";
+    /// Nothing is installed whose health could be judged.
+    pub const INSTALLATION_STATUS_FALSE: &str = "InstallationStatusFalse";
+    /// The bundle's objects are being applied and are not all there yet.
+    pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
+    /// Removal waits for what the message names.
+    pub const UNINSTALLING: &str = "Uninstalling";
+}
+
+/// Phases of a Catalog and of a Bundle: one word for people; programs read the conditions.
+pub mod phase {
+    /// Nothing was done yet, or something is waited for.
+    pub const PENDING: &str = "Pending";
+    /// The content is being fetched.
+    pub const UNPACKING: &str = "Unpacking";
+    /// The content is stored.
+    pub const UNPACKED: &str = "Unpacked";
+    /// The last attempt failed.
+    pub const FAILING: &str = "Failing";
+}

@@ -1,0 +1,13 @@
+//! Label keys that the suite writes and selects by.
+
+/// Kind of the owner of a generated Bundle or of an applied object: [`OWNER_KIND_BUNDLE_DEPLOYMENT`].
+pub const OWNER_KIND: &str = "core.rukpak.io/owner-kind";
+
+/// Name of the owner of a generated Bundle or of an applied object.
+pub const OWNER_NAME: &str = "core.rukpak.io/owner-name";
+
+/// Hash of the template that a generated Bundle was made from.
+pub const BUNDLE_TEMPLATE_HASH: &str = "core.rukpak.io/bundle-template-hash";
+
+/// The value of [`OWNER_KIND`] on everything that a BundleDeployment owns.
+pub const OWNER_KIND_BUNDLE_DEPLOYMENT: &str = "BundleDeployment";
