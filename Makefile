@@ -1,0 +1,66 @@
+# Commands of this repository. `make help` lists them.
+# `make demo` and `make test` need Rust, Go and make; they bring everything else themselves.
+
+CARGO ?= cargo
+# Seconds that each fuzz target runs.
+T ?= 60
+
+.PHONY: help
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build all binaries
+	$(CARGO) build --workspace --bins
+
+.PHONY: demo
+demo: build ## Install, upgrade, repair and remove a real operator on a real Kubernetes (KEEP=1 leaves it up)
+	$(CARGO) run --quiet --package olm-tests --bin demo -- $(if $(KEEP),--keep)
+
+.PHONY: test
+test: build ## Run all tests: unit, documentation, integration, end to end
+	$(CARGO) test --workspace --no-fail-fast
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no cluster
+	$(CARGO) test --workspace --exclude olm-tests
+
+.PHONY: test-it
+test-it: build ## Run the integration tests on a real control plane
+	$(CARGO) test --package olm-tests --test it
+
+.PHONY: test-e2e
+test-e2e: build ## Run the end-to-end tests on a real control plane
+	$(CARGO) test --package olm-tests --test e2e
+
+.PHONY: lint
+lint: ## Check formatting, lints, layers and documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) xtask layers
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+.PHONY: gen
+gen: ## Write the generated files: custom resource definitions and roles
+	$(CARGO) xtask gen
+
+.PHONY: verify
+verify: ## Check that the generated files are up to date
+	$(CARGO) xtask gen --check
+
+.PHONY: bench
+bench: ## Measure times and memory of a release build on a real control plane
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --quiet --package olm-tests --bin bench
+
+.PHONY: images
+images: ## Build the container image
+	docker build --tag olm-rs:$$($(CARGO) pkgid --package olm-api | sed 's/.*[#@]//') .
+
+.PHONY: deploy
+deploy: ## Install the suite in the current cluster with Helm
+	helm upgrade --install olm-rs charts/olm-rs --namespace olm-system --create-namespace
+
+.PHONY: undeploy
+undeploy: ## Remove the suite from the current cluster; custom resource definitions stay
+	helm uninstall olm-rs --namespace olm-system
