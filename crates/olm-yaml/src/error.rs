@@ -67,6 +67,6 @@ pub enum YamlError {
     #[error("value cannot be written as YAML")]
     Encode {
         /// The cause.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: serde_json::Error,
     },
 }
