@@ -1,0 +1,130 @@
+//! A store holds a digest whole or not at all.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+use std::fs;
+
+use olm_fs::{Digest, Store};
+use olm_tree::{RelPath, Tree};
+
+fn path(text: &str) -> RelPath {
+    RelPath::parse(text).unwrap()
+}
+
+fn put(store: &Store, digest: &Digest, content: &str) -> olm_fs::DirTree {
+    let pending = store.begin().unwrap();
+    pending.write(&path("d/f"), content.as_bytes()).unwrap();
+    pending.commit(digest).unwrap()
+}
+
+fn names(store: &Store) -> Vec<String> {
+    olm_fs::names(store.root()).unwrap()
+}
+
+#[test]
+fn what_is_committed_is_found_again_also_by_another_process() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(&scratch.path().join("a/b")).unwrap();
+    let digest = Digest::of(b"1");
+    assert!(!store.contains(&digest).unwrap());
+    assert!(store.get(&digest).unwrap().is_none());
+    let tree = put(&store, &digest, "x");
+    assert_eq!(tree.read(&path("d/f"), 10).unwrap(), b"x");
+    let again = Store::open(store.root()).unwrap();
+    assert!(again.contains(&digest).unwrap());
+    assert_eq!(again.list().unwrap(), std::slice::from_ref(&digest));
+    assert!(again.stored_at(&digest).unwrap().is_some());
+    assert_eq!(names(&store), [digest.as_str()]);
+    assert!(again.remove(&digest).unwrap());
+    assert!(!again.remove(&digest).unwrap());
+    assert!(names(&store).is_empty());
+    assert!(tree.read(&path("d/f"), 10).is_err());
+}
+
+#[test]
+fn a_directory_that_is_not_committed_leaves_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let pending = store.begin().unwrap();
+    pending.write(&path("f"), b"x").unwrap();
+    assert_eq!(names(&store).len(), 1);
+    assert!(store.list().unwrap().is_empty());
+    drop(pending);
+    assert!(names(&store).is_empty());
+}
+
+#[test]
+fn of_two_that_put_the_same_digest_the_first_stays() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let digest = Digest::of(b"1");
+    let late = store.begin().unwrap();
+    late.write(&path("d/f"), b"late").unwrap();
+    put(&store, &digest, "early");
+    let tree = late.commit(&digest).unwrap();
+    assert_eq!(tree.read(&path("d/f"), 10).unwrap(), b"early");
+    assert_eq!(names(&store), [digest.as_str()]);
+}
+
+#[test]
+fn many_threads_may_put_the_same_digest() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let digest = Digest::of(b"1");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let tree = put(&store, &digest, "same");
+                assert_eq!(tree.read(&path("d/f"), 10).unwrap(), b"same");
+                store.sweep().unwrap();
+            });
+        }
+    });
+    assert_eq!(names(&store), [digest.as_str()]);
+}
+
+#[test]
+fn a_sweep_takes_what_a_killed_process_left_and_nothing_else() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let digest = Digest::of(b"1");
+    put(&store, &digest, "x");
+    for dead in [".tmp-dead", ".trash-dead"] {
+        fs::create_dir_all(scratch.path().join(dead).join("half")).unwrap();
+        fs::write(scratch.path().join(dead).join("half/f"), b"x").unwrap();
+    }
+    fs::write(scratch.path().join("foreign"), b"x").unwrap();
+    let alive = store.begin().unwrap();
+    alive.write(&path("f"), b"x").unwrap();
+    assert_eq!(store.sweep().unwrap(), 2);
+    assert_eq!(names(&store).len(), 3);
+    alive.commit(&Digest::of(b"2")).unwrap();
+    assert_eq!(store.list().unwrap().len(), 2);
+}
+
+#[test]
+fn orphans_are_removed_and_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let (kept, orphan) = (Digest::of(b"1"), Digest::of(b"2"));
+    put(&store, &kept, "x");
+    put(&store, &orphan, "y");
+    assert_eq!(store.retain(|digest| *digest == kept).unwrap(), [orphan]);
+    assert_eq!(store.list().unwrap(), [kept]);
+}
+
+#[test]
+fn a_file_in_place_of_a_directory_counts_as_absent_and_is_replaced() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let digest = Digest::of(b"1");
+    fs::write(scratch.path().join(digest.as_str()), b"junk").unwrap();
+    assert!(!store.contains(&digest).unwrap());
+    put(&store, &digest, "x");
+    assert!(store.contains(&digest).unwrap());
+}
