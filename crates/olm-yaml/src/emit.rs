@@ -137,8 +137,8 @@ fn quoted(out: &mut String, value: &str) {
             | '\u{e000}'..='\u{fefe}' => {
                 out.push(c);
             }
-            c if u32::from(c) > 0xffff => out.push_str(&format!("\\U{:08x}", u32::from(c))),
-            c => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if u32::from(c) > 0xffff => out.extend(["\\U", &format!("{:08x}", u32::from(c))]),
+            c => out.extend(["\\u", &format!("{:04x}", u32::from(c))]),
         }
     }
     out.push('"');
