@@ -1,0 +1,334 @@
+//! Carrying out a plan, phase by phase.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::applier::{Applier, WIDTH, about};
+use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
+use crate::identity::ObjectId;
+use crate::phases::Phase;
+use crate::preflight::{self, Plan, Planned, Step, Surroundings};
+use crate::prepare::Manifest;
+use crate::requests::Mode;
+
+/// How long and for what [`Applier::apply`] waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// How long to wait for definitions to be established. After that the call returns with
+    /// [`Applied::waiting`] filled, and another call goes on. Default 10 s.
+    pub establish_within: Duration,
+    /// Whether webhooks wait until the workloads of the set are healthy. The call does not block
+    /// on this; it returns with [`Applied::waiting`] filled. Default no.
+    pub wait_for_workloads: bool,
+}
+
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        Self {
+            establish_within: Duration::from_secs(10),
+            wait_for_workloads: false,
+        }
+    }
+}
+
+/// What was done with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// It was not there.
+    Created,
+    /// It was there and differed.
+    Changed,
+    /// It was as desired; nothing was written.
+    Unchanged,
+    /// It is the install namespace and somebody else's; nothing was written.
+    Left,
+}
+
+/// An object and what was done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectResult {
+    /// The object.
+    pub id: ObjectId,
+    /// What was done.
+    pub action: Action,
+}
+
+/// What came of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The objects that were dealt with, in the order of application.
+    pub results: Vec<ObjectResult>,
+    /// What the rest waits for, one line each; empty when everything is applied.
+    pub waiting: Vec<String>,
+}
+
+impl Applied {
+    /// Whether everything is applied.
+    pub fn is_complete(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Number of objects that were written.
+    pub fn written(&self) -> usize {
+        let written =
+            |result: &&ObjectResult| matches!(result.action, Action::Created | Action::Changed);
+        self.results.iter().filter(written).count()
+    }
+}
+
+/// Pause between two looks at something that takes milliseconds in the normal case.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a new schema may take to reach the handler of its kind.
+const SCHEMA_SETTLES: Duration = Duration::from_secs(3);
+
+impl Applier {
+    /// Writes what the plan says, one phase after the other, at most eight objects at once.
+    ///
+    /// An object that is not there is applied without force, so that one that somebody made in
+    /// the meantime is not taken over; one that is the owner's is applied with force and under
+    /// the precondition that it is still the same object. The next phase begins only when the one
+    /// before it has succeeded; after definitions it begins when they are established.
+    ///
+    /// # Errors
+    ///
+    /// Those of the first phase in which something failed, all of that phase. What was written
+    /// stays; another preflight and apply go on from there.
+    pub async fn apply(&self, plan: Plan, options: ApplyOptions) -> Result<Applied, ApplyError> {
+        let Plan {
+            owner,
+            objects,
+            known,
+        } = plan;
+        let mut phases = preflight::by_phase(objects);
+        let mut applied = Applied::default();
+        let deadline = Instant::now() + options.establish_within;
+
+        for phase in Phase::ALL {
+            if phase == Phase::Roles {
+                let around = Surroundings {
+                    owner: &owner,
+                    known: known.iter().map(ObjectId::key).collect(),
+                    absent: BTreeSet::new(),
+                    unsettled: BTreeSet::new(),
+                };
+                applied.waiting = self
+                    .settle_kinds(&mut phases, &around, &applied, deadline)
+                    .await?;
+                if !applied.waiting.is_empty() {
+                    return Ok(applied);
+                }
+            }
+            let Some(objects) = phases.remove(&phase) else {
+                continue;
+            };
+            if phase == Phase::Admission && options.wait_for_workloads {
+                let news = objects.iter().any(|planned| planned.step != Step::Nothing);
+                let workloads: Vec<ObjectId> = applied
+                    .results
+                    .iter()
+                    .filter(|result| Phase::of_object(&result.id) == Phase::Workloads)
+                    .map(|result| result.id.clone())
+                    .collect();
+                if news {
+                    applied.waiting = self.read_health(&workloads).await?.lines();
+                    if !applied.waiting.is_empty() {
+                        return Ok(applied);
+                    }
+                }
+            }
+            applied.results.extend(self.write_all(objects).await?);
+        }
+        Ok(applied)
+    }
+
+    /// Waits until definitions are established that were written or that objects of later phases
+    /// need, then looks at those objects and plans them. Returns what is still waited for.
+    async fn settle_kinds(
+        &self,
+        phases: &mut BTreeMap<Phase, Vec<Planned>>,
+        around: &Surroundings<'_>,
+        applied: &Applied,
+        deadline: Instant,
+    ) -> Result<Vec<String>, ApplyError> {
+        let later: Vec<Manifest> = phases
+            .values_mut()
+            .flat_map(|objects| {
+                objects
+                    .extract_if(.., |planned| planned.step == Step::Later)
+                    .map(|planned| Manifest {
+                        served: true,
+                        ..planned.manifest
+                    })
+            })
+            .collect();
+        let needed: BTreeSet<&String> = later
+            .iter()
+            .filter_map(|manifest| manifest.defined_by.as_ref())
+            .collect();
+        let mut definitions: Vec<&ObjectId> = applied
+            .results
+            .iter()
+            .filter(|result| result.id.is_crd())
+            .filter(|result| result.action != Action::Unchanged || needed.contains(&result.id.name))
+            .map(|result| &result.id)
+            .collect();
+        loop {
+            let mut waiting = Vec::new();
+            for id in std::mem::take(&mut definitions) {
+                if !self.is_established(id).await? {
+                    waiting.push(id);
+                }
+            }
+            if waiting.is_empty() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                return Ok(waiting
+                    .iter()
+                    .map(|id| format!("{id} is not established"))
+                    .collect());
+            }
+            definitions = waiting;
+            sleep(LOOK_AGAIN).await;
+        }
+        if later.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The handler of a kind learns of a new schema a moment after the definition says so.
+        let give_up = deadline.min(Instant::now() + SCHEMA_SETTLES);
+        let planned = loop {
+            let mut refusals = Vec::new();
+            let planned = self
+                .examine_all(later.clone(), around, &mut refusals)
+                .await?;
+            if refusals.is_empty() {
+                break planned;
+            }
+            if Instant::now() >= give_up {
+                return Err(ApplyError::Refused(refusals));
+            }
+            sleep(LOOK_AGAIN).await;
+        };
+        for planned in planned {
+            phases
+                .entry(planned.manifest.phase)
+                .or_default()
+                .push(planned);
+        }
+        Ok(Vec::new())
+    }
+
+    async fn is_established(&self, id: &ObjectId) -> Result<bool, ApplyError> {
+        let Some(resource) = self.resource_of(id).await? else {
+            return Ok(false);
+        };
+        let live = self
+            .requests
+            .get(&resource, id)
+            .await
+            .map_err(about("read", id))?;
+        let Some(live) = live else { return Ok(false) };
+        let condition = |name: &str| -> Option<&Value> {
+            live["status"]["conditions"]
+                .as_array()?
+                .iter()
+                .find(|condition| condition["type"] == name)
+        };
+        if let Some(names) = condition("NamesAccepted").filter(|found| found["status"] == "False") {
+            let message = names["message"]
+                .as_str()
+                .unwrap_or("its names are not accepted");
+            return Err(ApplyError::Refused(vec![Refusal::new(
+                id,
+                RefusalReason::Rejected {
+                    code: 422,
+                    message: message.to_owned(),
+                },
+            )]));
+        }
+        Ok(condition("Established").is_some_and(|found| found["status"] == "True"))
+    }
+
+    async fn write_all(&self, objects: Vec<Planned>) -> Result<Vec<ObjectResult>, ApplyError> {
+        let mut results = Vec::with_capacity(objects.len());
+        let mut failures: Vec<(ObjectId, RequestError)> = Vec::new();
+        let mut writes = stream::iter(objects)
+            .map(|planned| self.write(planned))
+            .buffer_unordered(WIDTH);
+        while let Some((id, outcome)) = writes.next().await {
+            match outcome {
+                Ok(action) => results.push(ObjectResult { id, action }),
+                Err(error) => failures.push((id, error)),
+            }
+        }
+        results.sort_by(|left, right| left.id.key().cmp(&right.id.key()));
+        failures.sort_by(|left, right| left.0.cmp(&right.0));
+        match combine(failures) {
+            Some(error) => Err(error),
+            None => Ok(results),
+        }
+    }
+
+    async fn write(&self, planned: Planned) -> (ObjectId, Result<Action, RequestError>) {
+        let Planned {
+            manifest:
+                Manifest {
+                    id,
+                    resource,
+                    mut body,
+                    ..
+                },
+            step,
+            uid,
+        } = planned;
+        let (action, force) = match step {
+            Step::Nothing => return (id, Ok(Action::Unchanged)),
+            Step::Leave => return (id, Ok(Action::Left)),
+            Step::Create | Step::Later => (Action::Created, false),
+            Step::Change => {
+                if let Some(uid) = uid {
+                    body["metadata"]["uid"] = Value::String(uid);
+                }
+                (Action::Changed, true)
+            }
+        };
+        let outcome = self
+            .requests
+            .apply(&resource, &id, &body, Mode::Keep, force)
+            .await;
+        if outcome.is_ok() {
+            tracing::debug!(object = %id, ?action, "applied");
+        }
+        (id, outcome.map(|_| action))
+    }
+}
+
+/// One error for a phase: where anything was refused for good, everything is listed.
+fn combine(failures: Vec<(ObjectId, RequestError)>) -> Option<ApplyError> {
+    let is_final = |(_, error): &(ObjectId, RequestError)| !error.is_transient();
+    if failures.iter().any(is_final) {
+        let refusals = failures
+            .into_iter()
+            .map(|(id, error)| {
+                let code = error.code().unwrap_or_default();
+                let message = preflight::one_line(&error.to_string());
+                Refusal::new(&id, RefusalReason::Rejected { code, message })
+            })
+            .collect();
+        return Some(ApplyError::Refused(refusals));
+    }
+    failures
+        .into_iter()
+        .next()
+        .map(|(object, source)| ApplyError::Request {
+            operation: "apply",
+            object,
+            source,
+        })
+}

@@ -1,0 +1,444 @@
+//! What applying a set would do, found out before anything is written.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use futures::stream::{self, StreamExt as _};
+use serde_json::Value;
+
+use crate::applier::{Applier, WIDTH, about};
+use crate::drift;
+use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
+use crate::identity::{ObjectId, ObjectKey};
+use crate::owner::{Owner, Ownership};
+use crate::phases::Phase;
+use crate::prepare::{Manifest, ObjectSet};
+use crate::requests::Mode;
+
+/// What is to be done with one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is as desired.
+    Nothing,
+    /// It is not there.
+    Create,
+    /// It is there, ours, and differs.
+    Change,
+    /// It is the install namespace and somebody else's: used, not owned.
+    Leave,
+    /// Its kind comes with the set or changes with it; looked at once the kind is in place.
+    Later,
+}
+
+/// A manifest and what is to be done with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    pub(crate) manifest: Manifest,
+    pub(crate) step: Step,
+    /// UID of the live object.
+    pub(crate) uid: Option<String>,
+}
+
+/// A set whose every object the API server has accepted in a dry run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) owner: Owner,
+    pub(crate) objects: Vec<Planned>,
+    /// Keys of what the owner's inventory held.
+    pub(crate) known: Vec<ObjectId>,
+}
+
+impl Plan {
+    /// The objects that belong to the owner once the plan is carried out, in the order of
+    /// application. Write them to the owner's inventory, joined with what is there, first.
+    pub fn inventory(&self) -> Vec<ObjectId> {
+        self.objects
+            .iter()
+            .filter(|planned| planned.step != Step::Leave)
+            .map(|planned| planned.manifest.id.clone())
+            .collect()
+    }
+
+    /// Whether carrying the plan out writes nothing.
+    pub fn is_settled(&self) -> bool {
+        self.objects
+            .iter()
+            .all(|planned| matches!(planned.step, Step::Nothing | Step::Leave))
+    }
+
+    /// The objects that are created or changed.
+    pub fn changes(&self) -> impl Iterator<Item = &ObjectId> {
+        self.objects
+            .iter()
+            .filter(|planned| !matches!(planned.step, Step::Nothing | Step::Leave))
+            .map(|planned| &planned.manifest.id)
+    }
+}
+
+/// What is known while objects are looked at.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) owner: &'a Owner,
+    pub(crate) known: HashSet<ObjectKey<'a>>,
+    /// Namespaces that the set makes and that are not there yet.
+    pub(crate) absent: BTreeSet<String>,
+    /// Definitions in the set that are not there yet or change.
+    pub(crate) unsettled: BTreeSet<String>,
+}
+
+/// What came of looking at one object.
+pub(crate) enum Finding {
+    Planned(Planned),
+    Refused(Refusal),
+}
+
+impl Applier {
+    /// Looks at every live object and tries every write without keeping it.
+    ///
+    /// `inventory` is what the owner is known to have applied: an object in it that lost the
+    /// owner's labels, and that nobody else claims, is still the owner's and is repaired.
+    ///
+    /// An object is not tried where that cannot work yet: in a namespace that the set is about to
+    /// make, and of a kind that the set is about to define or change (that one is tried as soon as
+    /// the kind is established, before anything of a later phase is written).
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Refused`] with every object that exists and is not the owner's, that is being
+    /// deleted, or that the API server refuses; others where the API server does not answer.
+    pub async fn preflight(
+        &self,
+        set: ObjectSet,
+        inventory: &[ObjectId],
+    ) -> Result<Plan, ApplyError> {
+        let ObjectSet { owner, manifests } = set;
+        let mut around = Surroundings {
+            owner: &owner,
+            known: inventory.iter().map(ObjectId::key).collect(),
+            absent: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+        };
+        let (first, rest): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| {
+            matches!(
+                manifest.phase,
+                Phase::Namespaces | Phase::CustomResourceDefinitions
+            )
+        });
+        let mut refusals = Vec::new();
+        let mut objects = self.examine_all(first, &around, &mut refusals).await?;
+        for planned in &objects {
+            let name = planned.manifest.id.name.clone();
+            if planned.manifest.id.is_crd() {
+                if planned.step != Step::Nothing {
+                    around.unsettled.insert(name);
+                }
+            } else if planned.step == Step::Create {
+                around.absent.insert(name);
+            }
+        }
+        objects.extend(self.examine_all(rest, &around, &mut refusals).await?);
+        drop(around);
+        if !refusals.is_empty() {
+            return Err(ApplyError::Refused(refusals));
+        }
+        sort(&mut objects);
+        Ok(Plan {
+            owner,
+            objects,
+            known: inventory.to_vec(),
+        })
+    }
+
+    pub(crate) async fn examine_all(
+        &self,
+        manifests: Vec<Manifest>,
+        around: &Surroundings<'_>,
+        refusals: &mut Vec<Refusal>,
+    ) -> Result<Vec<Planned>, ApplyError> {
+        let mut objects = Vec::with_capacity(manifests.len());
+        let mut findings = stream::iter(manifests)
+            .map(|manifest| self.examine(manifest, around))
+            .buffer_unordered(WIDTH);
+        while let Some(finding) = findings.next().await {
+            match finding? {
+                Finding::Planned(planned) => objects.push(planned),
+                Finding::Refused(refusal) => refusals.push(refusal),
+            }
+        }
+        Ok(objects)
+    }
+
+    async fn examine(
+        &self,
+        manifest: Manifest,
+        around: &Surroundings<'_>,
+    ) -> Result<Finding, ApplyError> {
+        let waits_for_kind = !manifest.served
+            || manifest
+                .defined_by
+                .as_ref()
+                .is_some_and(|name| around.unsettled.contains(name));
+        let id = &manifest.id;
+        let live = if manifest.served {
+            self.requests
+                .get(&manifest.resource, id)
+                .await
+                .map_err(about("read", id))?
+        } else {
+            None
+        };
+        if let Some(live) = &live {
+            match self.judge(&manifest, live, around) {
+                Ok(Step::Leave) => return Ok(planned(manifest, Step::Leave, None)),
+                Ok(_) => {}
+                Err(reason) => return Ok(Finding::Refused(Refusal::new(id, reason))),
+            }
+        }
+        let uid = live
+            .as_ref()
+            .and_then(|live| live["metadata"]["uid"].as_str())
+            .map(str::to_owned);
+        if waits_for_kind {
+            return Ok(planned(manifest, Step::Later, uid));
+        }
+        if let Some(live) = &live
+            && drift::is_current(&manifest.body, live, self.requests.manager())
+        {
+            return Ok(planned(manifest, Step::Nothing, uid));
+        }
+        let step = if live.is_some() {
+            Step::Change
+        } else {
+            Step::Create
+        };
+        if id
+            .namespace
+            .as_ref()
+            .is_some_and(|name| around.absent.contains(name))
+        {
+            return Ok(planned(manifest, step, uid));
+        }
+        let tried = self
+            .requests
+            .apply(
+                &manifest.resource,
+                id,
+                &manifest.body,
+                Mode::Try,
+                step == Step::Change,
+            )
+            .await;
+        match tried {
+            Ok(tried) if live.is_some_and(|live| drift::is_same(&tried, &live)) => {
+                Ok(planned(manifest, Step::Nothing, uid))
+            }
+            Ok(_) => Ok(planned(manifest, step, uid)),
+            Err(error) => {
+                if error.is_not_found() {
+                    // Either the namespace or the path of the kind; if the latter, look again.
+                    self.discovery().forget(&manifest.resource).await;
+                }
+                match judge_trial(&manifest, error) {
+                    Trial::Inconclusive => Ok(planned(manifest, step, uid)),
+                    Trial::Refused(refusal) => Ok(Finding::Refused(refusal)),
+                    Trial::Failed(error) => Err(about("try to apply", id)(error)),
+                }
+            }
+        }
+    }
+
+    /// Whether a live object may be written to, and whether it should.
+    fn judge(
+        &self,
+        manifest: &Manifest,
+        live: &Value,
+        around: &Surroundings<'_>,
+    ) -> Result<Step, RefusalReason> {
+        let owner = around.owner;
+        let ownership = owner.judge_value(live);
+        if live["metadata"]["deletionTimestamp"].is_string() {
+            return Err(RefusalReason::BeingDeleted);
+        }
+        match ownership {
+            Ownership::Ours => Ok(Step::Change),
+            _ if manifest.shared => Ok(Step::Leave),
+            Ownership::Nobodys => {
+                let known = around.known.contains(&manifest.id.key());
+                if known && is_managed_by(live, self.requests.manager()) {
+                    Ok(Step::Change)
+                } else {
+                    Err(RefusalReason::NotOwned(owner.clone()))
+                }
+            }
+            Ownership::Others(other) => Err(RefusalReason::OwnedByOther {
+                owner: owner.clone(),
+                other,
+            }),
+        }
+    }
+}
+
+pub(crate) fn sort(objects: &mut [Planned]) {
+    objects.sort_by(|left, right| {
+        crate::phases::order(&left.manifest.id).cmp(&crate::phases::order(&right.manifest.id))
+    });
+}
+
+fn planned(manifest: Manifest, step: Step, uid: Option<String>) -> Finding {
+    Finding::Planned(Planned {
+        manifest,
+        step,
+        uid,
+    })
+}
+
+fn is_managed_by(live: &Value, manager: &str) -> bool {
+    live["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|entries| {
+            entries
+                .iter()
+                .any(|entry| entry["manager"] == manager && entry["operation"] == "Apply")
+        })
+}
+
+/// What a refused dry run means.
+#[derive(Debug)]
+enum Trial {
+    /// The object would be refused as well.
+    Refused(Refusal),
+    /// The trial failed for a reason of its own; only the write can tell.
+    Inconclusive,
+    /// The API server is not able to answer.
+    Failed(RequestError),
+}
+
+/// Parts of messages of the API server. A webhook that does not answer may be the very thing that
+/// this set repairs.
+const INCONCLUSIVE: [&str; 4] = [
+    "failed calling webhook",
+    "failed calling admission webhook",
+    "conversion webhook for",
+    "does not support dry run",
+];
+
+/// How the API server opens its refusal of fields that a schema lacks; it sends status 500.
+const NOT_IN_SCHEMA: &str = "failed to create typed patch object";
+
+fn judge_trial(manifest: &Manifest, error: RequestError) -> Trial {
+    let Some(code) = error.code() else {
+        return Trial::Failed(error);
+    };
+    let message = error.to_string();
+    if INCONCLUSIVE.iter().any(|part| message.contains(part)) {
+        return Trial::Inconclusive;
+    }
+    let refused = |code| {
+        Trial::Refused(Refusal::new(
+            &manifest.id,
+            RefusalReason::Rejected {
+                code,
+                message: one_line(&message),
+            },
+        ))
+    };
+    match code {
+        _ if message.starts_with(NOT_IN_SCHEMA) => refused(422),
+        // The role that the binding names may be in the same set.
+        404 if manifest.phase == Phase::Bindings => Trial::Inconclusive,
+        // A bare pod is checked against the account and the priority class that it names.
+        403 if manifest.id.is_kind("", "Pod") => Trial::Inconclusive,
+        401 | 408 | 409 | 429 | 500.. => Trial::Failed(error),
+        code => refused(code),
+    }
+}
+
+pub(crate) fn one_line(message: &str) -> String {
+    message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Groups by phase, in order.
+pub(crate) fn by_phase(objects: Vec<Planned>) -> BTreeMap<Phase, Vec<Planned>> {
+    let mut phases: BTreeMap<Phase, Vec<Planned>> = BTreeMap::new();
+    for planned in objects {
+        phases
+            .entry(planned.manifest.phase)
+            .or_default()
+            .push(planned);
+    }
+    phases
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::discovery::Resource;
+
+    fn manifest(group: &str, kind: &str) -> Manifest {
+        let id = ObjectId {
+            group: group.into(),
+            version: "v1".into(),
+            kind: kind.into(),
+            namespace: Some("ns".into()),
+            name: "a".into(),
+        };
+        Manifest {
+            phase: Phase::of_object(&id),
+            resource: Resource::new(group, "v1", kind, "things", true),
+            body: json!({}),
+            served: true,
+            defined_by: None,
+            shared: false,
+            id,
+        }
+    }
+
+    #[rstest]
+    #[case::schema(
+        "apps",
+        "Deployment",
+        500,
+        "failed to create typed patch object (ns/a; apps/v1, Kind=Deployment): errors:\n  .x: no",
+        "refused"
+    )]
+    #[case::invalid(
+        "apps",
+        "Deployment",
+        422,
+        "Deployment.apps \"a\" is invalid",
+        "refused"
+    )]
+    #[case::denied("apps", "Deployment", 403, "denied the request", "refused")]
+    #[case::no_namespace("", "ConfigMap", 404, "namespaces \"ns\" not found", "refused")]
+    #[case::own_webhook_is_down("x.io", "Thing", 500, "failed calling webhook \"w\"", "unknown")]
+    #[case::side_effects("x.io", "Thing", 400, "webhook does not support dry run", "unknown")]
+    #[case::role_comes_later("rbac.authorization.k8s.io", "RoleBinding", 404, "no", "unknown")]
+    #[case::account_comes_later("", "Pod", 403, "serviceaccount \"a\" not found", "unknown")]
+    #[case::overload("apps", "Deployment", 429, "slow down", "failed")]
+    #[case::broken("apps", "Deployment", 503, "away", "failed")]
+    fn reads_a_refused_dry_run(
+        #[case] group: &str,
+        #[case] kind: &str,
+        #[case] code: u16,
+        #[case] message: &str,
+        #[case] expected: &str,
+    ) {
+        let status = Status::failure(message, "").with_code(code).boxed();
+        let verdict = match judge_trial(&manifest(group, kind), RequestError::Refused(status)) {
+            Trial::Refused(refusal) => {
+                assert!(!refusal.to_string().contains('\n'));
+                "refused"
+            }
+            Trial::Inconclusive => "unknown",
+            Trial::Failed(_) => "failed",
+        };
+        assert_eq!(verdict, expected);
+    }
+}
