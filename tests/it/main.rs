@@ -1,5 +1,5 @@
 //! Integration tests: the parts of the suite against a real control plane and real registries.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 mod admission;
 mod harness;

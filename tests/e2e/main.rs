@@ -1,0 +1,9 @@
+//! End-to-end tests: the suite's own binaries as processes on a real control plane.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod harness;
