@@ -1,0 +1,46 @@
+//! File-Based Catalogs.
+//!
+//! A catalog is a directory tree of YAML and JSON documents, each an object with a `schema` and
+//! mostly a `package` and a `name`. Its server reads that tree once and keeps every document as one
+//! line of canonical JSON; its clients read those lines and need only a small part of them.
+//!
+//! * [`walk`] reads a tree: path order, `.indexignore`, one [`Meta`] per document. A file that
+//!   cannot be read does not spoil the others; it is left out whole and reported.
+//! * [`Meta`] is a document in canonical form, byte for byte as the reference server stores it.
+//! * [`schema`] holds the documents that mean something to a resolver, and [`read_lines`] reads
+//!   them from a stream of lines, dropping what a resolver never looks at without copying it.
+//!
+//! Guarantees: the order is deterministic; every file, line and count is limited; nothing panics on
+//! foreign input.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use olm_fbc::{Item, Limits, Reading, read_lines, walk};
+//! use olm_tree::{MemoryTree, RelPath};
+//!
+//! let mut tree = MemoryTree::new();
+//! tree.insert("p/catalog.yaml", "schema: olm.package\nname: p\ndefaultChannel: stable\n")?;
+//! let mut lines = String::new();
+//! let report = walk(&tree, &RelPath::root(), &Limits::default(), &mut |meta| {
+//!     lines.push_str(&meta.item.line);
+//!     lines.push('\n');
+//!     ControlFlow::Continue(())
+//! })?;
+//! assert_eq!((report.metas, report.broken.len()), (1, 0));
+//! let items: Vec<Item> =
+//!     read_lines(lines.as_bytes(), Reading::default()).collect::<Result<_, _>>()?;
+//! assert!(matches!(&items[0], Item::Package(package) if package.name == "p"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod canonical;
+mod indexignore;
+mod lines;
+mod meta;
+pub mod schema;
+mod walk;
+
+pub use indexignore::PatternError;
+pub use lines::{Item, LineError, Reading, read_item, read_lines};
+pub use meta::{Meta, MetaError};
+pub use walk::{Broken, FbcError, FileError, Limits, Located, WalkReport, walk};
