@@ -162,7 +162,8 @@ pub(crate) struct Webhook {
     pub(crate) timeout_seconds: Option<i32>,
     pub(crate) admission_review_versions: Vec<String>,
     pub(crate) reinvocation_policy: Option<String>,
-    pub(crate) webhook_path: Option<String>,
+    #[serde(rename = "webhookPath")]
+    pub(crate) path: Option<String>,
     #[serde(rename = "conversionCRDs")]
     pub(crate) conversion_crds: Vec<String>,
 }

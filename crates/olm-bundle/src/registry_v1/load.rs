@@ -34,7 +34,7 @@ pub enum LoadError {
 /// Reads a `registry+v1` bundle.
 ///
 /// Manifests are told apart by kind alone, whatever their group, as every reader of the format
-/// does; of several ClusterServiceVersions the last one wins. Nothing is checked that can be
+/// does; of several descriptions of the operator the last one wins. Nothing is checked that can be
 /// checked on the loaded bundle: see [`Bundle::validate`].
 ///
 /// # Errors

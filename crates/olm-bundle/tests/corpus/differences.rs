@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::normal::{identity, prune, sort};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Difference {
+pub(crate) enum Difference {
     /// Row "ServiceAccount only named by a Deployment".
     AccountOfDeployment,
     /// Row "same ServiceAccount generated and shipped".
@@ -18,25 +18,20 @@ pub enum Difference {
     GeneratedService,
     /// Row "repeated permission entry, repeated shipped object".
     Repeated,
-    /// Row "containerPort absent".
-    ContainerPort,
-    /// Row "trailing slash in protected mount path".
-    TrailingSlash,
     /// Row "webhook configurations carry metadata.namespace".
     WebhookNamespace,
     /// Row "typed round trip: zero values omitted, quantities canonical".
     RoundTrip,
+    /// Row "objects without apiVersion": refused.
+    NoApiVersion,
+    /// Row "v1beta1 CRDs": refused.
+    OldDefinition,
 }
-
-const PROTECTED: [&str; 2] = [
-    "/tmp/k8s-webhook-server/serving-certs/",
-    "/apiserver.local.config/certificates/",
-];
 
 impl Difference {
     /// Carries `reference` over to what `ours` should be; `RoundTrip` normalises both. Returns
     /// whether there was anything to do.
-    pub fn reconcile(self, reference: &mut Vec<Value>, ours: &mut [Value]) -> bool {
+    pub(crate) fn reconcile(self, reference: &mut Vec<Value>, ours: &mut [Value]) -> bool {
         let before = reference.clone();
         match self {
             Self::AccountOfDeployment => {
@@ -79,23 +74,6 @@ impl Difference {
                     new
                 });
             }
-            Self::ContainerPort => {
-                for object in reference.iter_mut() {
-                    for webhook in object
-                        .get_mut("webhooks")
-                        .and_then(Value::as_array_mut)
-                        .into_iter()
-                        .flatten()
-                    {
-                        if let Some(port) = webhook.pointer_mut("/clientConfig/service/port")
-                            && *port == 0
-                        {
-                            *port = json!(443);
-                        }
-                    }
-                }
-            }
-            Self::TrailingSlash => reference.iter_mut().for_each(drop_shadowed_mounts),
             Self::WebhookNamespace => {
                 for object in reference.iter_mut() {
                     if object["kind"]
@@ -108,6 +86,7 @@ impl Difference {
                 }
             }
             Self::RoundTrip => return round_trip(reference, ours),
+            Self::NoApiVersion | Self::OldDefinition => {}
         }
         sort(reference);
         before != *reference
@@ -128,33 +107,6 @@ fn bare_account(object: &Value) -> bool {
         && object["metadata"]
             .as_object()
             .is_some_and(|fields| fields.len() == 2)
-}
-
-/// Takes away volumes that are still mounted at a protected path, written with a slash at the end.
-fn drop_shadowed_mounts(object: &mut Value) {
-    if !object.to_string().contains("\"webhook-cert\"") {
-        return;
-    }
-    let Some(pod) = object.pointer_mut("/spec/template/spec") else {
-        return;
-    };
-    let mut doomed = BTreeSet::new();
-    for container in pod["containers"].as_array_mut().into_iter().flatten() {
-        for mount in container["volumeMounts"].as_array().into_iter().flatten() {
-            if PROTECTED.contains(&mount["mountPath"].as_str().unwrap_or("")) {
-                doomed.insert(mount["name"].as_str().unwrap_or("").to_owned());
-            }
-        }
-    }
-    let stays = |item: &Value| !doomed.contains(item["name"].as_str().unwrap_or(""));
-    for container in pod["containers"].as_array_mut().into_iter().flatten() {
-        if let Some(mounts) = container["volumeMounts"].as_array_mut() {
-            mounts.retain(stays);
-        }
-    }
-    if let Some(volumes) = pod["volumes"].as_array_mut() {
-        volumes.retain(stays);
-    }
 }
 
 /// Removes zero values and reduces quantities to numbers in Deployments that differ.
@@ -195,7 +147,6 @@ fn simplify(value: Value) -> Value {
                                 .map(|(name, text)| (name, quantity(&text)))
                                 .collect::<Map<_, _>>(),
                         ),
-                        ("divisor", _) => return None,
                         ("sizeLimit", text) => quantity(&text),
                         // Pointers, whose zero value is kept on both sides.
                         (
@@ -209,7 +160,7 @@ fn simplify(value: Value) -> Value {
                             | "enableServiceLinks",
                             value,
                         ) => value,
-                        (_, Value::Bool(false)) => return None,
+                        ("divisor", _) | (_, Value::Bool(false)) => return None,
                         (_, Value::Number(number)) if number.as_i64() == Some(0) => return None,
                         (_, value) => simplify(value),
                     };
@@ -248,9 +199,7 @@ fn quantity(value: &Value) -> Value {
         .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)))
         .expect("the empty suffix fits");
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let billionths: i128 = format!("{whole}{:0<9.9}", fraction)
-        .parse()
-        .expect("digits");
+    let billionths: i128 = format!("{whole}{fraction:0<9.9}").parse().expect("digits");
     let number = if factor == 0 {
         billionths / 1000
     } else {

@@ -8,6 +8,10 @@
     clippy::panic,
     reason = "tests"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "reads the data, and the variable that says where it is"
+)]
 
 mod differences;
 mod normal;
@@ -117,9 +121,15 @@ fn check(data: &Path, case: &Case) -> Vec<String> {
         (Ok(bundle), _) => bundle,
     };
     match (bundle.validate(), &case.outcome) {
-        (Err(error), Outcome::Invalid(text)) => {
+        (Err(error), Outcome::Invalid(row, text)) => {
             if !error.to_string().contains(text) {
                 failures.push(format!("{}: validation says `{error}`", case.bundle));
+            }
+            let rendered = ["all", "own", "single"].iter().any(|mode| {
+                reference(data, case, mode).is_some_and(|reference| reference["error"].is_null())
+            });
+            if !rendered {
+                failures.push(format!("{}: {row:?} is allowed but unused", case.bundle));
             }
             return failures;
         }
@@ -152,6 +162,12 @@ fn check(data: &Path, case: &Case) -> Vec<String> {
     failures
 }
 
+fn reference(data: &Path, case: &Case, mode: &str) -> Option<Value> {
+    let file = format!("{}.{mode}.json", case.bundle.replace('/', "_"));
+    let content = std::fs::read(data.join("rendered").join(file)).ok()?;
+    Some(serde_json::from_slice(&content).unwrap())
+}
+
 fn compare_modes(data: &Path, case: &Case, bundle: &Bundle, failures: &mut Vec<String>) {
     let mut used: BTreeSet<Difference> = BTreeSet::new();
     for (suffix, target, provider) in [
@@ -163,14 +179,13 @@ fn compare_modes(data: &Path, case: &Case, bundle: &Bundle, failures: &mut Vec<S
         ("single", "olm-test-watch", CertificateProvider::CertManager),
     ] {
         let file = format!("{}.{suffix}.json", case.bundle.replace('/', "_"));
-        let Ok(content) = std::fs::read(data.join("rendered").join(&file)) else {
+        let Some(mut reference) = reference(data, case, suffix) else {
             // Given only where webhooks make a difference.
             if !suffix.contains('.') {
                 failures.push(format!("{file} is missing"));
             }
             continue;
         };
-        let mut reference: Value = serde_json::from_slice(&content).unwrap();
         let options = RenderOptions {
             install_namespace: NAMESPACE.to_owned(),
             target_namespaces: Some(vec![target.to_owned()]),
@@ -199,9 +214,9 @@ fn compare_modes(data: &Path, case: &Case, bundle: &Bundle, failures: &mut Vec<S
         };
         if provider == CertificateProvider::Own {
             check_certificates(&file, &rendered, failures);
-            theirs
-                .iter_mut()
-                .for_each(|object| drop_service_ca(object, &rendered));
+            for object in &mut theirs {
+                drop_service_ca(object, &rendered);
+            }
         }
         let mut ours = normal(rendered.objects);
         theirs = normal_reference(theirs);
@@ -302,14 +317,13 @@ fn drop_service_ca(object: &mut Value, rendered: &Rendered) {
             .ca_targets
             .iter()
             .any(|target| target.kind.as_str() == kind && target.name == name);
-        if told || (kind == "Service" && certificate.service == name) {
-            if let Some(annotations) = object["metadata"]
+        if (told || (kind == "Service" && certificate.service == name))
+            && let Some(annotations) = object["metadata"]
                 .get_mut("annotations")
                 .and_then(Value::as_object_mut)
-            {
-                annotations.remove(INJECT);
-                annotations.remove(SERVE);
-            }
+        {
+            annotations.remove(INJECT);
+            annotations.remove(SERVE);
         }
     }
 }

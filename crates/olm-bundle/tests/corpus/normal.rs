@@ -1,11 +1,13 @@
 //! The normal form in which rendered objects are compared.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 /// Brings rendered objects into the form of the reference data: nothing empty, no status, sorted,
 /// schemas of definitions as a digest.
-pub fn normal(objects: Vec<Value>) -> Vec<Value> {
+pub(crate) fn normal(objects: Vec<Value>) -> Vec<Value> {
     let mut objects: Vec<Value> = objects
         .into_iter()
         .filter_map(|mut object| {
@@ -26,7 +28,7 @@ pub fn normal(objects: Vec<Value>) -> Vec<Value> {
     objects
 }
 
-pub fn sort(objects: &mut [Value]) {
+pub(crate) fn sort(objects: &mut [Value]) {
     objects.sort_by_key(|object| {
         let mut text = String::new();
         canonical(object, &mut text);
@@ -35,7 +37,7 @@ pub fn sort(objects: &mut [Value]) {
 }
 
 /// apiVersion, kind, namespace and name.
-pub fn identity(object: &Value) -> [String; 4] {
+pub(crate) fn identity(object: &Value) -> [String; 4] {
     [
         "/apiVersion",
         "/kind",
@@ -73,21 +75,28 @@ fn digest_spec(spec: Value) -> Value {
     }
     let mut text = String::new();
     canonical(&Value::Object(spec), &mut text);
-    let digest: String = Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut digest = String::new();
+    for byte in Sha256::digest(text.as_bytes()) {
+        let _ = write!(digest, "{byte:02x}");
+    }
     short.insert("sha256".into(), json!(digest));
     Value::Object(short)
 }
 
 /// Removes what is empty, from the inside out.
-pub fn prune(value: Value) -> Option<Value> {
+pub(crate) fn prune(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::String(text) => (!text.is_empty()).then_some(Value::String(text)),
         Value::Array(items) => {
-            let items: Vec<Value> = items.into_iter().filter_map(prune).collect();
+            // Items stay, even empty ones: an enumeration may permit the empty string.
+            let items: Vec<Value> = items
+                .into_iter()
+                .map(|item| match item {
+                    Value::Object(_) => prune(item).unwrap_or_else(|| json!({})),
+                    item => prune(item.clone()).unwrap_or(item),
+                })
+                .collect();
             (!items.is_empty()).then_some(Value::Array(items))
         }
         Value::Object(members) => {

@@ -1,29 +1,34 @@
 //! What becomes of each real bundle.
 
-use crate::differences::Difference;
-use crate::differences::Difference::*;
+use crate::differences::Difference::{
+    self, AccountOfDeployment, GeneratedService, NoApiVersion, OldDefinition, Repeated, RoundTrip,
+    ShippedAccount, WebhookNamespace,
+};
 
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Cannot be loaded; the text without its prefix.
     Unreadable(&'static str),
-    /// Can never be rendered; a part of the text.
-    Invalid(&'static str),
+    /// Can never be rendered, although the reference does it; the row and a part of the text.
+    Invalid(Difference, &'static str),
     /// Renders in these install modes.
     Renders(&'static str),
 }
 
 #[derive(Debug)]
-pub struct Case {
-    pub bundle: &'static str,
-    pub outcome: Outcome,
-    pub differences: &'static [Difference],
+pub(crate) struct Case {
+    pub(crate) bundle: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) differences: &'static [Difference],
 }
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case {
         bundle: "3scale-community-operator/0.5.1",
-        outcome: Outcome::Renders("OwnNamespace SingleNamespace"),
+        outcome: Outcome::Invalid(
+            OldDefinition,
+            "custom resource definition `apimanagers.apps.3scale.net` is of `apiextensions.k8s.io/v1beta1`",
+        ),
         differences: &[],
     },
     Case {
@@ -43,28 +48,31 @@ pub const CASES: &[Case] = &[
     },
     Case {
         bundle: "azure-service-operator/1.0.24492",
-        outcome: Outcome::Renders("AllNamespaces"),
+        outcome: Outcome::Invalid(
+            NoApiVersion,
+            "Service `azureoperator-webhook-service` has no apiVersion",
+        ),
         differences: &[],
     },
     Case {
         bundle: "cass-operator-community/1.10.1",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "cert-manager/1.9.1",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "clickhouse/0.26.0",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[RoundTrip],
     },
     Case {
         bundle: "community-kubevirt-hyperconverged/1.10.0",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "community-trivy-operator/2.4.0",
@@ -74,7 +82,7 @@ pub const CASES: &[Case] = &[
     Case {
         bundle: "dbaas-operator/0.5.0",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "debezium-operator/2.4.0",
@@ -94,12 +102,12 @@ pub const CASES: &[Case] = &[
     Case {
         bundle: "flink-kubernetes-operator/1.0.1",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[ShippedAccount, WebhookNamespace],
     },
     Case {
         bundle: "flux/0.13.4",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[RoundTrip],
     },
     Case {
         bundle: "gitlab-operator-kubernetes/2.2.3",
@@ -108,13 +116,16 @@ pub const CASES: &[Case] = &[
     },
     Case {
         bundle: "group-sync-operator/0.0.11",
-        outcome: Outcome::Renders("OwnNamespace SingleNamespace"),
+        outcome: Outcome::Invalid(
+            OldDefinition,
+            "custom resource definition `groupsyncs.redhatcop.redhat.io` is of `apiextensions.k8s.io/v1beta1`",
+        ),
         differences: &[],
     },
     Case {
         bundle: "group-sync-operator/0.0.29",
         outcome: Outcome::Renders("OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[AccountOfDeployment],
     },
     Case {
         bundle: "konflux/0.2.2-rc.9",
@@ -124,22 +135,25 @@ pub const CASES: &[Case] = &[
     Case {
         bundle: "loki-operator/0.10.0",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "nfs-provisioner-operator/0.0.3",
         outcome: Outcome::Renders("AllNamespaces OwnNamespace"),
-        differences: &[],
+        differences: &[Repeated],
     },
     Case {
         bundle: "oadp-operator/0.2.3",
-        outcome: Outcome::Renders("OwnNamespace"),
+        outcome: Outcome::Invalid(
+            OldDefinition,
+            "custom resource definition `backups.velero.io` is of `apiextensions.k8s.io/v1beta1`",
+        ),
         differences: &[],
     },
     Case {
         bundle: "opentelemetry-operator/0.158.0",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[GeneratedService, WebhookNamespace],
     },
     Case {
         bundle: "pelorus-operator/0.0.9",
@@ -153,12 +167,18 @@ pub const CASES: &[Case] = &[
     },
     Case {
         bundle: "prometheus/0.27.0",
-        outcome: Outcome::Renders("MultiNamespace OwnNamespace SingleNamespace"),
+        outcome: Outcome::Invalid(
+            OldDefinition,
+            "custom resource definition `alertmanagers.monitoring.coreos.com` is of `apiextensions.k8s.io/v1beta1`",
+        ),
         differences: &[],
     },
     Case {
         bundle: "prometheus/0.37.0",
-        outcome: Outcome::Renders("AllNamespaces OwnNamespace SingleNamespace"),
+        outcome: Outcome::Invalid(
+            OldDefinition,
+            "custom resource definition `alertmanagers.monitoring.coreos.com` is of `apiextensions.k8s.io/v1beta1`",
+        ),
         differences: &[],
     },
     Case {
@@ -169,37 +189,37 @@ pub const CASES: &[Case] = &[
     Case {
         bundle: "rabbitmq-cluster-operator/2.22.1",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "rabbitmq-cluster-operator/2.22.2",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "rabbitmq-cluster-operator/2.22.3",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "rabbitmq-messaging-topology-operator/1.18.2",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "rabbitmq-messaging-topology-operator/1.18.3",
-        outcome: Outcome::Renders(""),
+        outcome: Outcome::Unreadable("open metadata/annotations.yaml: file does not exist"),
         differences: &[],
     },
     Case {
         bundle: "rabbitmq-messaging-topology-operator/1.19.2",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "rabbitmq-messaging-topology-operator/1.19.3",
         outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "service-binding-operator/0.5.0",
@@ -209,26 +229,29 @@ pub const CASES: &[Case] = &[
     Case {
         bundle: "sn-operator/0.19.7",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "strimzi-kafka-operator/0.11.0",
-        outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
+        outcome: Outcome::Invalid(
+            OldDefinition,
+            "custom resource definition `kafkaconnects.kafka.strimzi.io` is of `apiextensions.k8s.io/v1beta1`",
+        ),
         differences: &[],
     },
     Case {
         bundle: "vault-config-operator/0.8.52",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "verticadb-operator/26.2.1-0",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[WebhookNamespace],
     },
     Case {
         bundle: "victoriametrics-operator/0.22.0",
         outcome: Outcome::Renders("AllNamespaces"),
-        differences: &[],
+        differences: &[Repeated],
     },
 ];

@@ -28,7 +28,7 @@ pub(super) fn render(scene: &Scene<'_>, objects: &mut Objects) -> Result<(), Ren
                 return Err(RenderError::PreservesUnknownFields(name.to_owned()));
             }
             let service = names::service(&webhook.deployment_name);
-            let path = webhook.webhook_path.as_deref().unwrap_or("/");
+            let path = webhook.path.as_deref().unwrap_or("/");
             object["spec"]["conversion"] = json!({
                 "strategy": "Webhook",
                 "webhook": {

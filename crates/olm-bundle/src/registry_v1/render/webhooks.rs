@@ -96,7 +96,7 @@ fn entry(
         "name": service,
         "port": webhook.port(),
     });
-    set(&mut client, "path", webhook.webhook_path.as_ref())?;
+    set(&mut client, "path", webhook.path.as_ref())?;
     let mut entry = json!({
         "name": name,
         "clientConfig": {"service": client},

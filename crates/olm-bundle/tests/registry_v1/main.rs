@@ -1,0 +1,8 @@
+//! The `registry+v1` format on small bundles made for the purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod fixture;
+mod garbage;
+mod render;
+mod validate;
