@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Instant;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -13,6 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::assets::Tool;
 use crate::report::{self, tail};
 use crate::workspace;
+
+/// How often a running build says that it still runs.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// Where the stages are in kwok's module; the names are kept, in this order.
 const STAGES: [&str; 5] = [
@@ -186,7 +190,20 @@ fn go(tool: Tool) -> Result<Command> {
 }
 
 fn run(command: &mut Command, tool: Tool) -> Result<Output> {
-    let output = command.output().context("cannot run `go`")?;
+    let start = Instant::now();
+    let (done, wait) = channel::<()>();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while wait.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                let seconds = start.elapsed().as_secs();
+                report::line(&format!("… still building {} ({seconds} s)", tool.name()));
+            }
+        });
+        let output = command.output();
+        drop(done);
+        output
+    });
+    let output = output.context("cannot run `go`")?;
     ensure!(
         output.status.success(),
         "cannot build `{}` ({}):\n{}",

@@ -78,6 +78,14 @@ impl Authority {
     }
 }
 
+/// Installs the process's provider of TLS cryptography, which every TLS client needs.
+///
+/// Whatever starts a control plane or a registry has done so; a second call changes nothing.
+pub fn install_provider() {
+    // Fails only when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// The key that signs `ServiceAccount` tokens, private and public part as PEM.
 ///
 /// ECDSA rather than RSA: Kubernetes takes either, and this one needs neither seconds of

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::assets::{self, Tool};
-use crate::certificates::Authority;
+use crate::certificates::{self, Authority};
 use crate::ports::Port;
 use crate::process::{Process, Program};
 use crate::report::Logs;
@@ -65,6 +65,7 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry and waits until it answers.
     pub async fn start(options: RegistryOptions) -> Result<Self> {
+        certificates::install_provider();
         let path = assets::find(Tool::Registry).await?;
         let directory = scratch::subdirectory("registry")?;
         let port = Port::reserve()?;
