@@ -1,0 +1,423 @@
+//! From the documents of a catalog to its compact form.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use olm_fbc::schema::{self, ChannelEntry, Deprecations, Property};
+use olm_fbc::{Item, LineError};
+use olm_semver::{Version, blang};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::{Api, Bundle, Catalog, ChannelEdge, Package, Requirement};
+
+/// Collects the documents of a catalog in any order.
+#[derive(Debug, Default)]
+pub struct CatalogBuilder {
+    name: String,
+    priority: i32,
+    packages: BTreeMap<String, Collected>,
+}
+
+#[derive(Debug, Default)]
+struct Collected {
+    default_channel: String,
+    channels: BTreeMap<String, Vec<ChannelEntry>>,
+    bundles: Vec<Bundle>,
+    deprecations: Vec<Deprecations>,
+    notes: Vec<String>,
+}
+
+impl Catalog {
+    /// Reads a catalog from its documents. A document that cannot be read becomes a note on its
+    /// package.
+    ///
+    /// # Errors
+    /// The first error that belongs to no package: the stream broke off, or a line is no document.
+    pub fn read(
+        name: &str,
+        priority: i32,
+        items: impl IntoIterator<Item = Result<Item, LineError>>,
+    ) -> Result<Self, LineError> {
+        let mut builder = CatalogBuilder::new(name, priority);
+        for item in items {
+            match item {
+                Ok(item) => builder.add(item),
+                Err(error) => match error.package().map(str::to_owned) {
+                    Some(package) => builder.note(&package, describe(&error)),
+                    None => return Err(error),
+                },
+            }
+        }
+        Ok(builder.build())
+    }
+}
+
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl CatalogBuilder {
+    /// An empty catalog.
+    pub fn new(name: &str, priority: i32) -> Self {
+        Self {
+            name: name.to_owned(),
+            priority,
+            packages: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a document; those without meaning for resolution are ignored.
+    pub fn add(&mut self, item: Item) {
+        match item {
+            Item::Package(package) => {
+                self.package(&package.name).default_channel = package.default_channel;
+            }
+            Item::Channel(channel) => {
+                let channels = &mut self.package(&channel.package).channels;
+                channels
+                    .entry(channel.name)
+                    .or_default()
+                    .extend(channel.entries);
+            }
+            Item::Bundle(bundle) => {
+                let compact = compact(&self.name, bundle);
+                self.package(&compact.package).bundles.push(compact);
+            }
+            Item::Deprecations(deprecations) => {
+                self.package(&deprecations.package)
+                    .deprecations
+                    .push(deprecations);
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes something wrong with a package.
+    pub fn note(&mut self, package: &str, note: String) {
+        self.package(package).notes.push(note);
+    }
+
+    fn package(&mut self, name: &str) -> &mut Collected {
+        if !self.packages.contains_key(name) {
+            self.packages.insert(name.to_owned(), Collected::default());
+        }
+        self.packages.entry(name.to_owned()).or_default()
+    }
+
+    /// The catalog.
+    pub fn build(self) -> Catalog {
+        let catalog = self.name;
+        let packages = self
+            .packages
+            .into_iter()
+            .map(|(name, collected)| {
+                let package = collected.join(&catalog, name);
+                (package.name.clone(), package)
+            })
+            .collect();
+        Catalog {
+            name: catalog,
+            priority: self.priority,
+            packages,
+        }
+    }
+}
+
+impl Collected {
+    /// Joins channel entries and deprecations to bundles by name.
+    fn join(self, catalog: &str, name: String) -> Package {
+        let Self {
+            default_channel,
+            channels,
+            mut bundles,
+            deprecations,
+            mut notes,
+        } = self;
+        let mut positions: HashMap<String, usize> = HashMap::new();
+        for (at, bundle) in bundles.iter().enumerate() {
+            positions.entry(bundle.name.clone()).or_insert(at);
+        }
+        let mut channel_messages = BTreeMap::new();
+        for (channel, entries) in channels {
+            for entry in entries {
+                let Some(bundle) = positions
+                    .get(&entry.name)
+                    .and_then(|at| bundles.get_mut(*at))
+                else {
+                    notes.push(format!(
+                        "bundle {:?} not found in catalog {catalog:?} (package {name:?}, channel {channel:?})",
+                        entry.name
+                    ));
+                    continue;
+                };
+                let edge = edge(&channel, entry, &mut notes);
+                bundle.entries.push(edge);
+            }
+            channel_messages.insert(channel, None);
+        }
+        let mut deprecated = None;
+        for deprecation in deprecations.into_iter().flat_map(|blob| blob.entries) {
+            let (reference, message) = (deprecation.reference, deprecation.message);
+            if message.is_empty() {
+                continue;
+            }
+            match reference.schema.as_str() {
+                "olm.package" => deprecated = Some(message),
+                "olm.channel" => {
+                    channel_messages.insert(reference.name, Some(message));
+                }
+                "olm.bundle" => {
+                    if let Some(bundle) = positions
+                        .get(&reference.name)
+                        .and_then(|at| bundles.get_mut(*at))
+                    {
+                        bundle.deprecated = Some(message);
+                    }
+                }
+                _ => {}
+            }
+        }
+        rank_equal_versions(&mut bundles);
+        Package {
+            name,
+            default_channel,
+            bundles: bundles.into_iter().map(Arc::new).collect(),
+            channels: channel_messages,
+            deprecated,
+            notes,
+        }
+    }
+}
+
+fn edge(channel: &str, entry: ChannelEntry, notes: &mut Vec<String>) -> ChannelEdge {
+    let range = entry.skip_range.filter(|range| !range.is_empty());
+    let skip_range = range.and_then(|range| match blang::Range::parse(&range) {
+        Ok(range) => Some(range),
+        // As the reference does: no edge, but it should not go unnoticed.
+        Err(error) => {
+            notes.push(format!(
+                "skipRange {range:?} of bundle {:?} in channel {channel:?} is ignored: {error}",
+                entry.name
+            ));
+            None
+        }
+    });
+    ChannelEdge {
+        channel: channel.to_owned(),
+        replaces: entry.replaces.filter(|name| !name.is_empty()),
+        skips: entry.skips,
+        skip_range,
+    }
+}
+
+/// Counts what bundles of equal version and release supersede by name, directly or not.
+fn rank_equal_versions(bundles: &mut [Bundle]) {
+    let mut seen = HashMap::new();
+    let mut equal = HashSet::new();
+    for (at, bundle) in bundles.iter().enumerate() {
+        let Ok(version) = &bundle.version else {
+            continue;
+        };
+        if let Some(other) = seen.insert((version.clone(), bundle.release.clone()), at) {
+            equal.extend([at, other]);
+        }
+    }
+    let positions: HashMap<&str, usize> = bundles
+        .iter()
+        .enumerate()
+        .map(|(at, bundle)| (bundle.name.as_str(), at))
+        .collect();
+    let counts: Vec<(usize, usize)> = equal
+        .into_iter()
+        .map(|start| {
+            let mut reached = HashSet::from([start]);
+            let mut pending = vec![start];
+            while let Some(bundle) = pending.pop().and_then(|at| bundles.get(at)) {
+                for edge in &bundle.entries {
+                    for name in edge.replaces.iter().chain(&edge.skips) {
+                        if let Some(at) = positions.get(name.as_str())
+                            && reached.insert(*at)
+                        {
+                            pending.push(*at);
+                        }
+                    }
+                }
+            }
+            (start, reached.len() - 1)
+        })
+        .collect();
+    for (at, count) in counts {
+        if let Some(bundle) = bundles.get_mut(at) {
+            bundle.supersedes = count;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PackageValue {
+    version: String,
+    #[serde(default)]
+    release: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequiredPackage {
+    package_name: String,
+    version_range: String,
+}
+
+#[derive(Deserialize)]
+struct ApiValue {
+    #[serde(default)]
+    group: String,
+    version: String,
+    kind: String,
+}
+
+impl From<ApiValue> for Api {
+    fn from(value: ApiValue) -> Self {
+        Self {
+            group: value.group,
+            version: value.version,
+            kind: value.kind,
+        }
+    }
+}
+
+fn compact(catalog: &str, bundle: schema::Bundle) -> Bundle {
+    let schema::Bundle {
+        package,
+        name,
+        image,
+        properties,
+        csv,
+        ..
+    } = bundle;
+    let identity = identity(&name, &properties);
+    let media_type = media_type(&name, &properties);
+    let (version, release) = match identity {
+        Ok((version, release)) => (Ok(version), release),
+        Err(error) => (Err(error), String::new()),
+    };
+    // A media type that cannot be read leaves the bundle as unusable as its version would.
+    let (version, media_type) = match media_type {
+        Ok(media_type) => (version, media_type),
+        Err(error) => (version.and(Err(error)), String::new()),
+    };
+    Bundle {
+        catalog: catalog.to_owned(),
+        requires: requirements(&name, &properties),
+        provides: of_type(&properties, "olm.gvk")
+            .filter_map(|property| parse::<ApiValue>(property).ok().map(Api::from))
+            .collect(),
+        withdrawn: of_type(&properties, "olm.deprecated").next().is_some(),
+        min_kube_version: csv
+            .min_kube_version
+            .and_then(|v| Version::parse_tolerant(&v).ok()),
+        package,
+        name,
+        version,
+        release,
+        image,
+        media_type,
+        entries: Vec::new(),
+        deprecated: None,
+        supersedes: 0,
+    }
+}
+
+fn of_type<'a>(properties: &'a [Property], type_: &'a str) -> impl Iterator<Item = &'a Property> {
+    properties
+        .iter()
+        .filter(move |property| property.type_ == type_)
+}
+
+fn parse<T: DeserializeOwned>(property: &Property) -> Result<T, String> {
+    serde_json::from_str(property.value.get()).map_err(|error| {
+        format!(
+            "property {:?} with value {:?} could not be parsed: {error}",
+            property.type_,
+            property.value.get()
+        )
+    })
+}
+
+fn identity(bundle: &str, properties: &[Property]) -> Result<(Version, String), String> {
+    let found: Vec<_> = of_type(properties, "olm.package").collect();
+    let property = match found.as_slice() {
+        [] => return Err("bundle property with type \"olm.package\" not found".to_owned()),
+        [property] => property,
+        several => {
+            return Err(format!(
+                "expected 1 instance of property with type \"olm.package\", got {}",
+                several.len()
+            ));
+        }
+    };
+    let value: PackageValue = parse(property)?;
+    let version = Version::parse_strict(&value.version).map_err(|error| {
+        format!(
+            "could not parse semver {:?} for bundle '{bundle}': {error}",
+            value.version
+        )
+    })?;
+    let release = value
+        .release
+        .filter(|release| !release.is_empty())
+        .unwrap_or_else(|| version.build().to_owned());
+    Ok((version, release))
+}
+
+fn media_type(bundle: &str, properties: &[Property]) -> Result<String, String> {
+    let wrap = |error| format!("error determining bundle mediatype for bundle {bundle:?}: {error}");
+    let mut found = of_type(properties, "olm.bundle.mediatype");
+    let Some(property) = found.next() else {
+        return Ok(String::new());
+    };
+    match found.count() {
+        0 => parse(property).map_err(wrap),
+        more => Err(wrap(format!(
+            "expected 1 instance of property with type \"olm.bundle.mediatype\", got {}",
+            more + 1
+        ))),
+    }
+}
+
+fn requirements(bundle: &str, properties: &[Property]) -> Result<Vec<Requirement>, String> {
+    let wrap = |error| {
+        format!("error determining bundle required packages for bundle {bundle:?}: {error}")
+    };
+    let mut requirements = Vec::new();
+    for property in properties {
+        requirements.push(match property.type_.as_str() {
+            "olm.package.required" => {
+                let required: RequiredPackage = parse(property).map_err(wrap)?;
+                let range = blang::Range::parse(&required.version_range).map_err(|error| {
+                    format!(
+                        "error parsing bundle required package semver range for bundle {bundle:?} \
+                         (required package {:?}): {error}",
+                        required.package_name
+                    )
+                })?;
+                Requirement::Package {
+                    name: required.package_name,
+                    range,
+                }
+            }
+            "olm.gvk.required" => {
+                Requirement::Api(parse::<ApiValue>(property).map_err(wrap)?.into())
+            }
+            "olm.constraint" => Requirement::Constraint,
+            _ => continue,
+        });
+    }
+    Ok(requirements)
+}

@@ -1,0 +1,98 @@
+//! Whether what a bundle requires is installed.
+
+use olm_semver::Version;
+
+use crate::model::{Api, Bundle, Requirement};
+use crate::refusal::Refusal;
+
+/// A bundle that is installed, as far as it can meet what others require.
+#[derive(Debug, Clone)]
+pub struct InstalledBundle {
+    /// Its package.
+    pub package: String,
+    /// Its version.
+    pub version: Version,
+    /// The APIs it provides.
+    pub apis: Vec<Api>,
+}
+
+/// Checks that everything a bundle requires is provided by the bundle itself or by an installed
+/// bundle of another package; what is installed of its own package is about to be replaced.
+///
+/// # Errors
+/// [`Refusal::UnsupportedDependency`] for an `olm.constraint`; [`Refusal::Dependencies`] naming all
+/// that is missing; [`Refusal::Ineligible`] if what it requires cannot be read.
+pub fn check_dependencies(bundle: &Bundle, installed: &[InstalledBundle]) -> Result<(), Refusal> {
+    let requirements = match &bundle.requires {
+        Ok(requirements) => requirements,
+        Err(error) => {
+            return Err(Refusal::Ineligible {
+                package: bundle.package.clone(),
+                reasons: vec![(
+                    bundle.label(),
+                    crate::Ineligibility::Requirement(error.clone()),
+                )],
+            });
+        }
+    };
+    if requirements.contains(&Requirement::Constraint) {
+        return Err(Refusal::UnsupportedDependency {
+            bundle: bundle.name.clone(),
+            property: "olm.constraint",
+        });
+    }
+    let others = || {
+        installed
+            .iter()
+            .filter(|other| other.package != bundle.package)
+    };
+    let mut missing: Vec<String> = Vec::new();
+    for requirement in requirements {
+        let clause = match requirement {
+            Requirement::Package { name, range } => {
+                let own = *name == bundle.package
+                    && bundle
+                        .version
+                        .as_ref()
+                        .is_ok_and(|version| range.contains(version));
+                let mut versions = others()
+                    .filter(|other| other.package == *name)
+                    .map(|other| &other.version);
+                if own || versions.clone().any(|version| range.contains(version)) {
+                    continue;
+                }
+                let found = versions
+                    .next()
+                    .map_or_else(String::new, |version| format!(" (installed: {version})"));
+                format!(
+                    "package {name:?} in range {:?}, which is not installed{found}",
+                    range.as_str()
+                )
+            }
+            Requirement::Api(api) => {
+                if bundle.provides.contains(api) || others().any(|other| other.apis.contains(api)) {
+                    continue;
+                }
+                format!("API {api}, which no installed bundle provides")
+            }
+            Requirement::Constraint => continue,
+        };
+        if !missing.contains(&clause) {
+            missing.push(clause);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // Several clauses read as `a, b, and c`.
+    if missing.len() > 2
+        && let Some(last) = missing.pop()
+    {
+        missing = vec![missing.join(", "), last];
+    }
+    Err(Refusal::Dependencies {
+        package: bundle.package.clone(),
+        version: bundle.label(),
+        missing,
+    })
+}

@@ -1,0 +1,150 @@
+//! Catalogs in the compact form that resolution works on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use olm_semver::{Version, blang};
+use serde::{Deserialize, Serialize};
+
+/// Name of the catalog of a bundle that is installed but no longer offered.
+pub const INSTALLED_CATALOG: &str = "@installed";
+
+/// A catalog: its packages with all that resolution needs of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Its name.
+    pub name: String,
+    /// Catalogs of higher priority are preferred. Default 0.
+    pub priority: i32,
+    pub(crate) packages: BTreeMap<String, Package>,
+}
+
+impl Catalog {
+    /// The package of that name.
+    pub fn package(&self, name: &str) -> Option<&Package> {
+        self.packages.get(name)
+    }
+
+    /// All packages by name.
+    pub fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.packages.values()
+    }
+}
+
+/// A package of one catalog.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its default channel; `""` where the catalog names none. Resolution does not consult it.
+    pub default_channel: String,
+    /// Its bundles in the order of the catalog.
+    pub bundles: Vec<Arc<Bundle>>,
+    /// Its channels in the order of their names, each with the message of its deprecation.
+    pub channels: BTreeMap<String, Option<String>>,
+    /// Why the whole package is deprecated, if it is.
+    pub deprecated: Option<String>,
+    /// What is wrong with its content without making it unusable: channel entries without a
+    /// bundle, unreadable ranges, documents that could not be read. In the order of the catalog.
+    pub notes: Vec<String>,
+}
+
+/// A bundle: one version of a package.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Bundle {
+    /// The catalog it comes from.
+    pub catalog: String,
+    /// Its package.
+    pub package: String,
+    /// Its name, unique in the package.
+    pub name: String,
+    /// Its version, or why that cannot be read.
+    pub version: Result<Version, String>,
+    /// Its release: explicit, or the build metadata of the version; `""` for none.
+    pub release: String,
+    /// The reference of its image.
+    pub image: String,
+    /// Its media type; `""` where the catalog names none, which means `registry+v1`.
+    pub media_type: String,
+    /// Its entry in every channel that holds it.
+    pub entries: Vec<ChannelEdge>,
+    /// What it requires, in property order; or why that cannot be read.
+    pub requires: Result<Vec<Requirement>, String>,
+    /// The APIs it provides.
+    pub provides: Vec<Api>,
+    /// Why it is deprecated (by the catalog's `olm.deprecations`), if it is.
+    pub deprecated: Option<String>,
+    /// Whether it carries the property `olm.deprecated`, which takes it out of use.
+    pub withdrawn: bool,
+    /// The lowest Kubernetes version it runs on.
+    pub min_kube_version: Option<Version>,
+    /// How many bundles of its package it supersedes, counted only between bundles of equal version
+    /// and release, to order them.
+    pub(crate) supersedes: usize,
+}
+
+impl Bundle {
+    /// The version with its release where that is explicit, or the name of the bundle if the
+    /// version cannot be read. For texts.
+    pub fn label(&self) -> String {
+        match &self.version {
+            Ok(version) if self.release.is_empty() || version.build() == self.release => {
+                version.to_string()
+            }
+            Ok(version) => format!("{version}-{}", self.release),
+            Err(_) => format!("bundle {:?}", self.name),
+        }
+    }
+}
+
+/// A bundle's entry in a channel: what it may be installed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelEdge {
+    /// The channel.
+    pub channel: String,
+    /// Name of the bundle it replaces.
+    pub replaces: Option<String>,
+    /// Names of further bundles it may be installed over.
+    pub skips: Vec<String>,
+    /// Versions it may be installed over.
+    pub skip_range: Option<blang::Range>,
+}
+
+/// An API: one kind in one version of a group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Api {
+    /// The group; `""` for the core group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+}
+
+/// Writes `GROUP/VERSION KIND`.
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.group.is_empty() {
+            write!(f, "{}/", self.group)?;
+        }
+        write!(f, "{} {}", self.version, self.kind)
+    }
+}
+
+/// Something a bundle requires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Requirement {
+    /// A package in a range (`olm.package.required`).
+    Package {
+        /// Name of the package.
+        name: String,
+        /// Versions that will do.
+        range: blang::Range,
+    },
+    /// An API (`olm.gvk.required`).
+    Api(Api),
+    /// A compound constraint (`olm.constraint`), which is not evaluated.
+    Constraint,
+}
