@@ -31,6 +31,7 @@
 //! ```
 
 mod crd;
+mod crd_fields;
 mod csv;
 mod install_mode;
 mod load;
