@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::process::lock;
 use crate::{build, report};
@@ -144,8 +144,7 @@ fn find_blocking(tool: Tool) -> Result<PathBuf> {
     }
     let path = match ready_made(tool)? {
         Some(path) => path,
-        None => build::binary(tool)
-            .with_context(|| format!("`{}` is needed by the tests", tool.name()))?,
+        None => build::binary(tool)?,
     };
     lock(&FOUND)
         .get_or_insert_default()

@@ -174,7 +174,7 @@ fn go(tool: Tool) -> Result<Command> {
         );
         let minor = tool.version()?;
         bail!(
-            "no Go toolchain: install Go 1.26 or newer (go.dev/dl), or put `{}` {minor} into \
+            "no Go to build `{0}` with: install Go 1.26 or newer (go.dev/dl), or put `{0}` {minor} into \
              KUBEBUILDER_ASSETS or on PATH",
             tool.name()
         );
