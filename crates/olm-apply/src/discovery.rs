@@ -176,6 +176,27 @@ impl Discovery {
         Ok(None)
     }
 
+    /// Every kind of a group and version, by name; nothing where it is not served.
+    ///
+    /// # Errors
+    ///
+    /// As [`Discovery::find`].
+    pub(crate) async fn all(
+        &self,
+        group: &str,
+        version: &str,
+    ) -> Result<Vec<Resource>, ApplyError> {
+        let group_version = if group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{group}/{version}")
+        };
+        let kinds = self.read(group, version, &group_version).await?;
+        let mut kinds: Vec<Resource> = kinds.values().cloned().collect();
+        kinds.sort_by(|left, right| left.api.kind.cmp(&right.api.kind));
+        Ok(kinds)
+    }
+
     /// Forgets a group and version, after a request to one of its kinds found no such path.
     pub async fn forget(&self, resource: &Resource) {
         self.known.write().await.remove(&resource.api.api_version);

@@ -25,7 +25,8 @@ pub(crate) fn is_current(desired: &Value, live: &Value, manager: &str) -> bool {
     contains(live, desired) && covers(desired, owned)
 }
 
-/// Whether a dry run came out as the live object; timestamps of bookkeeping are ignored.
+/// Whether a dry run came out as the live object. Status is not the applier's, and timestamps of
+/// bookkeeping are ignored.
 pub(crate) fn is_same(tried: &Value, live: &Value) -> bool {
     let (Some(tried), Some(live)) = (tried.as_object(), live.as_object()) else {
         return false;
@@ -47,13 +48,13 @@ pub(crate) fn is_same(tried: &Value, live: &Value) -> bool {
         }
         metadata
     };
-    let rest = |object: &Map<String, Value>, key: &str| object.get(key).cloned();
-    tried.len() == live.len()
-        && tried
-            .keys()
-            .filter(|key| *key != "metadata")
-            .all(|key| live.contains_key(key) && rest(tried, key) == rest(live, key))
-        && metadata(tried) == metadata(live)
+    let content = |object: &Map<String, Value>| {
+        let mut content = object.clone();
+        content.remove("metadata");
+        content.remove("status");
+        content
+    };
+    metadata(tried) == metadata(live) && content(tried) == content(live)
 }
 
 /// Whether `live` has everything that `desired` has, with the same values.
@@ -185,6 +186,7 @@ mod tests {
         let mut tried = live();
         tried["metadata"]["resourceVersion"] = json!("9");
         tried["metadata"]["managedFields"][1]["time"] = json!("now");
+        tried["status"]["replicas"] = json!(7);
         assert!(is_same(&tried, &live()));
         tried["spec"]["replicas"] = json!(2);
         assert!(!is_same(&tried, &live()));

@@ -10,7 +10,7 @@
 //! [`Applier::uninstall`] removes everything. The caller writes the union of the old inventory and
 //! [`Plan::inventory`] before it applies, and the new one with [`Pruned::remaining`] after it
 //! prunes. [`Applier::read_health`] says whether what is there works; [`ManagedWatches`] says when
-//! to look again.
+//! to look again, and [`Applier::find_owned`] rebuilds an inventory that was lost.
 //!
 //! **Guarantees.**
 //!
@@ -57,6 +57,7 @@ mod error;
 pub mod health;
 mod identity;
 mod instances;
+mod owned;
 mod owner;
 pub mod phases;
 mod preflight;

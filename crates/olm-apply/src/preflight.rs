@@ -216,21 +216,9 @@ impl Applier {
         {
             return Ok(planned(manifest, step, uid));
         }
-        let tried = self
-            .requests
-            .apply(
-                &manifest.resource,
-                id,
-                &manifest.body,
-                Mode::Try,
-                step == Step::Change,
-            )
-            .await;
-        match tried {
-            Ok(tried) if live.is_some_and(|live| drift::is_same(&tried, &live)) => {
-                Ok(planned(manifest, Step::Nothing, uid))
-            }
-            Ok(_) => Ok(planned(manifest, step, uid)),
+        match self.try_out(&manifest, live).await {
+            Ok(true) => Ok(planned(manifest, step, uid)),
+            Ok(false) => Ok(planned(manifest, Step::Nothing, uid)),
             Err(error) => {
                 if error.is_not_found() {
                     // Either the namespace or the path of the kind; if the latter, look again.
@@ -243,6 +231,41 @@ impl Applier {
                 }
             }
         }
+    }
+
+    /// Whether a write would change anything, by a dry run.
+    async fn try_out(
+        &self,
+        manifest: &Manifest,
+        mut live: Option<Value>,
+    ) -> Result<bool, RequestError> {
+        let Manifest {
+            id, resource, body, ..
+        } = manifest;
+        for _ in 0..TRIALS {
+            let tried = self
+                .requests
+                .apply(resource, id, body, Mode::Try, live.is_some())
+                .await?;
+            let Some(before) = live else { return Ok(true) };
+            if drift::is_same(&tried, &before) {
+                return Ok(false);
+            }
+            let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+            if version(&tried) == version(&before) {
+                return Ok(true);
+            }
+            // Somebody wrote in between, a controller its annotation perhaps: compare what
+            // belongs together.
+            live = self.requests.get(resource, id).await?;
+            if live
+                .as_ref()
+                .is_some_and(|live| drift::is_same(&tried, live))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether a live object may be written to, and whether it should.
@@ -299,6 +322,9 @@ fn is_managed_by(live: &Value, manager: &str) -> bool {
                 .any(|entry| entry["manager"] == manager && entry["operation"] == "Apply")
         })
 }
+
+/// Dry runs of one object that keeps changing, before it counts as changed.
+const TRIALS: usize = 3;
 
 /// What a refused dry run means.
 #[derive(Debug)]

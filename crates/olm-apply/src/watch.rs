@@ -146,9 +146,10 @@ impl ManagedWatches {
             };
             beginning.push(self.begin(kind, resource));
         }
+        // What is awaited must not be held: the reference is a lock that cannot change threads.
         let begun = beginning
             .iter_mut()
-            .map(|begun| begun.wait_for(|begun| *begun));
+            .map(|begun| async { begun.wait_for(|begun| *begun).await.is_ok() });
         // A kind that cannot be listed keeps trying by itself; the pass goes on.
         let _ = timeout(self.shared.options.begin_within, join_all(begun)).await;
         Ok(())

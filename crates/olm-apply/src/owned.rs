@@ -1,0 +1,136 @@
+//! Finding what an owner applied, where its inventory was lost.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
+use kube::api::ObjectMeta;
+
+use crate::applier::Applier;
+use crate::discovery::Resource;
+use crate::error::{ApplyError, RequestError};
+use crate::identity::ObjectId;
+use crate::owner::Owner;
+use crate::phases;
+use crate::requests::PAGE;
+
+/// Group of the suite's own kinds, whose objects carry owner labels for other reasons.
+const OWN_GROUP: &str = "core.rukpak.io";
+
+impl Applier {
+    /// Every object that carries the owner's labels and that this field manager applied, in the
+    /// order of application: the inventory of an owner whose status was lost.
+    ///
+    /// Reads every kind that the API server serves; not for every day. Labels alone would not do:
+    /// controllers copy them, from a Service to its endpoints for example. A group whose extension
+    /// server does not answer is left out, with a warning: it could be away for ever.
+    ///
+    /// # Errors
+    ///
+    /// The API server does not answer.
+    pub async fn find_owned(&self, owner: &Owner) -> Result<Vec<ObjectId>, ApplyError> {
+        let client = self.requests.client();
+        let groups = client.list_api_groups().await;
+        let groups = groups.map_err(|error| ApplyError::Discovery {
+            group_version: "apis".to_owned(),
+            source: RequestError::from(error),
+        })?;
+        let mut versions = vec![(String::new(), "v1".to_owned())];
+        versions.extend(
+            groups
+                .groups
+                .iter()
+                .filter(|group| group.name != OWN_GROUP)
+                .flat_map(all),
+        );
+        let selector = owner.selector();
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for (group, version) in versions {
+            let resources = match self.discovery().all(&group, &version).await {
+                Ok(resources) => resources,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(group, version, error, "cannot look for applied objects");
+                    continue;
+                }
+            };
+            for resource in resources {
+                if seen.insert((group.clone(), resource.api.kind.clone())) {
+                    self.owned_of_kind(&resource, &selector, &mut found).await?;
+                }
+            }
+        }
+        phases::sort(&mut found);
+        Ok(found)
+    }
+
+    async fn owned_of_kind(
+        &self,
+        resource: &Resource,
+        selector: &str,
+        found: &mut Vec<ObjectId>,
+    ) -> Result<(), ApplyError> {
+        let mut page: Option<String> = None;
+        loop {
+            let list = self
+                .requests
+                .list_metadata(resource, None, Some(selector), page.as_deref(), PAGE)
+                .await;
+            let list = match list {
+                Ok(list) => list,
+                // Some kinds can be read and patched by name only.
+                Err(error) if matches!(error.code(), Some(404 | 405)) => return Ok(()),
+                Err(source) => {
+                    return Err(ApplyError::List {
+                        kind: resource.api.kind.clone(),
+                        api_version: resource.api.api_version.clone(),
+                        source,
+                    });
+                }
+            };
+            found.extend(
+                list.items
+                    .into_iter()
+                    .map(|item| item.metadata)
+                    .filter(|metadata| is_applied_by(metadata, self.requests.manager()))
+                    .filter_map(|metadata| {
+                        Some(ObjectId {
+                            group: resource.api.group.clone(),
+                            version: resource.api.version.clone(),
+                            kind: resource.api.kind.clone(),
+                            namespace: metadata.namespace,
+                            name: metadata.name?,
+                        })
+                    }),
+            );
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = Some(token),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// The versions of a group, the preferred one first, so that a kind is found in it.
+fn all(group: &APIGroup) -> Vec<(String, String)> {
+    let preferred = group
+        .preferred_version
+        .as_ref()
+        .map(|found| found.version.as_str());
+    let mut versions: Vec<&str> = group
+        .versions
+        .iter()
+        .map(|found| found.version.as_str())
+        .collect();
+    versions.sort_by_key(|version| Some(*version) != preferred);
+    versions
+        .into_iter()
+        .map(|version| (group.name.clone(), version.to_owned()))
+        .collect()
+}
+
+fn is_applied_by(metadata: &ObjectMeta, manager: &str) -> bool {
+    metadata.managed_fields.iter().flatten().any(|entry| {
+        entry.manager.as_deref() == Some(manager) && entry.operation.as_deref() == Some("Apply")
+    })
+}
