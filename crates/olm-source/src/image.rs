@@ -1,0 +1,234 @@
+//! Content from an image of a registry.
+
+use futures::TryStreamExt as _;
+use olm_fs::layers::{Applier, Caps, LayerError, PathFilter};
+use olm_fs::{Digest, DirTree, Store};
+use olm_registry::{Access, Blob, Client, Image, Reference, RegistryError};
+use olm_tree::{RelPath, Tree as _};
+use tokio::task::spawn_blocking;
+
+use crate::error::SourceError;
+use crate::pipe::{Reader, Writer, pipe};
+
+/// The label that names the folder of a catalog image that holds the catalog.
+pub const CATALOG_LABEL: &str = "operators.operatorframework.io.index.configs.v1";
+
+/// Which part of an image is wanted. One [`Store`] must always be given the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Filter {
+    /// Everything.
+    All,
+    /// The folder that this label names, at its full path; an image without the label is an error.
+    FolderFromLabel(String),
+    /// These folders, as far as the image has them; it must have one of them.
+    Folders(Vec<RelPath>),
+}
+
+impl Filter {
+    /// What a catalog image is unpacked with: the folder of [`CATALOG_LABEL`].
+    pub fn catalog() -> Self {
+        Self::FolderFromLabel(CATALOG_LABEL.to_owned())
+    }
+
+    /// The filter for the layers, and the folders of which one must be there.
+    fn of(
+        &self,
+        reference: &Reference,
+        image: &Image,
+    ) -> Result<(PathFilter, Vec<RelPath>), SourceError> {
+        let folders =
+            match self {
+                Self::All => return Ok((PathFilter::all(), Vec::new())),
+                Self::Folders(folders) => folders.clone(),
+                Self::FolderFromLabel(label) => {
+                    let value = image.config.labels.get(label).ok_or_else(|| {
+                        SourceError::MissingLabel {
+                            image: reference.to_string(),
+                            label: label.clone(),
+                        }
+                    })?;
+                    let folder = RelPath::parse(value.trim_start_matches('/')).map_err(|_| {
+                        SourceError::Label {
+                            image: reference.to_string(),
+                            label: label.clone(),
+                        }
+                    })?;
+                    vec![folder]
+                }
+            };
+        Ok((PathFilter::below(folders.iter().cloned()), folders))
+    }
+}
+
+/// What was fetched.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// The reference by digest; of an index, by that of the index.
+    pub resolved: Reference,
+    /// The same digest; the content is under it in the store.
+    pub digest: Digest,
+    /// The content. A catalog's folder is at its full path in it.
+    pub tree: DirTree,
+    /// Whether it was in the store already, so that nothing was pulled.
+    pub cached: bool,
+}
+
+/// Fetches an image into the store.
+///
+/// A reference with a digest that is in the store costs no request; one with a tag costs one to
+/// resolve it. Otherwise the layers are pulled one after the other and unpacked as they come;
+/// memory does not grow with the image. Dropping the future, or the end of the process, leaves
+/// nothing in the store but a temporary that [`Store::sweep`] removes.
+///
+/// # Errors
+/// [`SourceError`]; [`SourceError::is_terminal`] tells whether trying again may help.
+pub async fn fetch(
+    client: &Client,
+    reference: &Reference,
+    access: &Access,
+    filter: &Filter,
+    caps: Caps,
+    into: &Store,
+) -> Result<Fetched, SourceError> {
+    let digest = client
+        .resolve(reference, access)
+        .await
+        .map_err(SourceError::Descriptor)?;
+    let resolved = reference.with_digest(digest.clone());
+    let (store, key) = (into.clone(), digest.clone());
+    if let Some(tree) = blocking(move || store.get(&key))
+        .await?
+        .map_err(SourceError::Cache)?
+    {
+        return Ok(Fetched {
+            resolved,
+            digest,
+            tree,
+            cached: true,
+        });
+    }
+    let image = client.image(&resolved, access).await.map_err(|source| {
+        let image = reference.to_string();
+        match source {
+            RegistryError::Manifest { what: "config", .. } => SourceError::Config { image, source },
+            source => SourceError::Manifest { image, source },
+        }
+    })?;
+    let size = image
+        .layers
+        .iter()
+        .fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+    if size > caps.compressed_bytes {
+        let limit = caps.compressed_bytes;
+        return Err(SourceError::TooLarge {
+            image: reference.to_string(),
+            size,
+            limit,
+        });
+    }
+    let (paths, wanted) = filter.of(reference, &image)?;
+    let store = into.clone();
+    let (pending, mut applier) = blocking(move || {
+        let pending = store.begin()?;
+        let applier = Applier::new(&pending, paths, caps)?;
+        Ok((pending, applier))
+    })
+    .await?
+    .map_err(SourceError::Create)?;
+    for layer in &image.layers {
+        let blob = client
+            .blob(&resolved, layer, access)
+            .map_err(SourceError::Layer)?;
+        applier = apply(applier, blob).await?;
+    }
+    tracing::debug!(image = %resolved, applied = ?applier.applied(), "image unpacked");
+    let key = digest.clone();
+    let tree = blocking(move || {
+        let found = wanted.is_empty() || {
+            let tree = pending.tree().map_err(SourceError::Store)?;
+            wanted.iter().any(|folder| tree.list(folder).is_ok())
+        };
+        if found {
+            pending.commit(&key).map(Ok).map_err(SourceError::Store)
+        } else {
+            Ok(Err(wanted))
+        }
+    })
+    .await??
+    .map_err(|wanted| SourceError::Empty {
+        image: reference.to_string(),
+        folder: wanted
+            .iter()
+            .map(RelPath::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
+    })?;
+    Ok(Fetched {
+        resolved,
+        digest,
+        tree,
+        cached: false,
+    })
+}
+
+/// Applies one layer while it is pulled.
+async fn apply(applier: Applier, blob: Blob) -> Result<Applier, SourceError> {
+    let (writer, reader) = pipe();
+    let mut pulling = std::pin::pin!(pump(blob, writer));
+    let mut unpacking = std::pin::pin!(blocking(move || unpack(applier, reader)));
+    tokio::select! {
+        pulled = &mut pulling => {
+            // The other end stops a moment after this one; nothing may write any more once the
+            // directory is dropped.
+            let unpacked = unpacking.await;
+            pulled.map_err(SourceError::Layer)?;
+            unpacked?.map_err(SourceError::Apply)
+        }
+        unpacked = &mut unpacking => match unpacked? {
+            Err(error @ LayerError::Write { .. }) => Err(SourceError::Apply(error)),
+            // Whether the content is at fault or was damaged on the way, its digest tells.
+            unpacked => {
+                pulling.await.map_err(SourceError::Layer)?;
+                unpacked.map_err(SourceError::Apply)
+            }
+        },
+    }
+}
+
+fn unpack(mut applier: Applier, reader: Reader) -> Result<Applier, LayerError> {
+    applier.apply(reader)?;
+    Ok(applier)
+}
+
+/// Moves the blob into the pipe, and on to its end where nobody reads any more, for its digest.
+async fn pump(mut blob: Blob, writer: Writer) -> Result<(), RegistryError> {
+    let mut writer = Some(writer);
+    loop {
+        match blob.try_next().await {
+            Ok(None) => return Ok(()),
+            Ok(Some(bytes)) => {
+                if let Some(open) = &writer
+                    && !open.write(bytes).await
+                {
+                    writer = None;
+                }
+            }
+            Err(error) => {
+                if let Some(open) = writer {
+                    open.fail().await;
+                }
+                return Err(error);
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SourceError> {
+    spawn_blocking(work)
+        .await
+        .map_err(|_| SourceError::Interrupted)
+}

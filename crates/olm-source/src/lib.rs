@@ -1,0 +1,33 @@
+//! Where content comes from.
+//!
+//! A catalog or a bundle is named by a reference that may mean something else tomorrow. This crate
+//! turns the name into a file tree and the digest it resolved to, once per digest: what is in the
+//! [`Store`](olm_fs::Store) already is not pulled again, and a reference by digest that is in it
+//! needs no network at all.
+//!
+//! What it promises: a tree is whole, is what its digest names, and stayed within its
+//! [`Caps`](olm_fs::layers::Caps); memory is independent of the image's size; an error says in the
+//! words that users know what failed, and [whether trying again may help](SourceError::is_terminal).
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use olm_fs::{Store, layers::Caps};
+//! use olm_registry::{Access, Client, ClientConfig};
+//! use olm_source::image::{self, Filter};
+//!
+//! let client = Client::new(ClientConfig::default())?;
+//! let store = Store::open("/var/cache/catalogd/unpack".as_ref())?;
+//! let reference = "quay.io/operatorhubio/catalog:latest".parse()?;
+//! let (access, filter) = (Access::default(), Filter::catalog());
+//! let fetched =
+//!     image::fetch(&client, &reference, &access, &filter, Caps::CATALOG, &store).await?;
+//! println!("{}", fetched.resolved);
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+pub mod image;
+mod pipe;
+
+pub use self::error::SourceError;
