@@ -6,6 +6,8 @@
 //! does by accident: tokens of one byte are dropped, `!=1.2.x` is never true, `1.x.x` is
 //! `>=1.0.0 <1.1.0`. The one exception is an empty alternative, on which that library crashes.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -245,4 +247,17 @@ fn next_after(operand: &str, flat: &str) -> Option<String> {
     let part = parts.get_mut(counted)?;
     *part = part.parse::<i64>().ok()?.checked_add(1)?.to_string();
     Some(parts.join("."))
+}
+/// As its text.
+impl Serialize for Range {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Range {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
 }
