@@ -1,0 +1,421 @@
+//! What this replica serves: content files named by their digest and, for each catalog, a record
+//! that names one of them.
+//!
+//! ```text
+//! CACHE/content/sha256:…   JSON lines, never changed once there
+//! CACHE/catalogs/NAME      the record of catalog NAME
+//! ```
+//!
+//! A content file is flushed and renamed into place before a record names it, and a record is
+//! replaced by a rename, so that a crash at any moment leaves each catalog with its old or its new
+//! content. The records are also held in memory, for the server; a reader who has opened a file
+//! finishes on it whatever happens to its name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use olm_fs::{Digest, FileError};
+use tracing::{info, warn};
+
+use crate::record::{BrokenFiles, Record};
+pub use crate::writer::{ContentWriter, Staged};
+
+/// Largest content of one catalog, in bytes. The largest public catalogs have 0.2 GB.
+pub const CONTENT_MAX: u64 = 2 << 30;
+
+/// Largest record, in bytes: 20 broken files with two texts of 512 bytes, escaped, and the rest.
+const RECORD_MAX: u64 = 256 << 10;
+
+/// Begin of the names of files that are being written (see [`olm_fs::AtomicFile`]).
+const TEMPORARY: &str = ".tmp-";
+
+/// Longest name of a Kubernetes object, and so of a record's file.
+const NAME_MAX: usize = 253;
+
+/// Why content could not be stored, found or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Content could not be written.
+    #[error("cannot write catalog content")]
+    Write {
+        /// What the disk says.
+        source: io::Error,
+    },
+    /// The content is larger than [`CONTENT_MAX`].
+    #[error("catalog content is larger than {CONTENT_MAX} bytes")]
+    TooLarge,
+    /// The name cannot be the name of a Catalog.
+    #[error("`{name}` is not a name of a catalog")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The record could not be encoded.
+    #[error("cannot encode the record of catalog `{name}`")]
+    Encode {
+        /// The catalog.
+        name: String,
+        /// What the encoder says.
+        source: serde_json::Error,
+    },
+    /// The content that a record should name is gone.
+    #[error("content `{digest}` is gone")]
+    Gone {
+        /// Its digest.
+        digest: Digest,
+    },
+}
+
+impl StoreError {
+    /// Whether the content itself is at fault, so that trying again would end the same.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::TooLarge)
+    }
+}
+
+/// A Catalog as the store knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its UID.
+    pub uid: &'a str,
+}
+
+/// The parts of a record that come from an image.
+struct Made {
+    digest: Digest,
+    length: u64,
+    image: Digest,
+    broken: BrokenFiles,
+}
+
+type Records = BTreeMap<String, Arc<Record>>;
+
+/// The store of one process. Its calls block; two processes must not share a directory.
+#[derive(Debug)]
+pub struct ContentStore {
+    content: PathBuf,
+    catalogs: PathBuf,
+    /// Held over every change, so that no content is removed between being stored and being named.
+    changes: Mutex<()>,
+    records: ArcSwap<Records>,
+}
+
+impl ContentStore {
+    /// Opens the store below `cache`, making its directories where they are missing, and reads what
+    /// is there. Records that are damaged or whose content is not there are dropped, and so is what
+    /// a crash left.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn open(cache: &Path) -> Result<Self, StoreError> {
+        let store = Self {
+            content: cache.join("content"),
+            catalogs: cache.join("catalogs"),
+            changes: Mutex::new(()),
+            records: ArcSwap::default(),
+        };
+        olm_fs::create_dir_all(&store.content)?;
+        olm_fs::create_dir_all(&store.catalogs)?;
+        let mut records = Records::new();
+        for name in olm_fs::names(&store.catalogs)? {
+            if let Some(record) = store.read_record(&name)? {
+                records.insert(name, Arc::new(record));
+            } else {
+                info!(entry = name, "removed an unusable record from the cache");
+                olm_fs::remove_file(&store.catalogs.join(&name))?;
+            }
+        }
+        store.records.store(Arc::new(records));
+        for name in olm_fs::names(&store.content)? {
+            if name.starts_with(TEMPORARY) {
+                olm_fs::remove_file(&store.content.join(&name))?;
+            }
+        }
+        let lock = store.lock();
+        store.remove_unnamed(&lock)?;
+        drop(lock);
+        Ok(store)
+    }
+
+    /// The record of a catalog, without a look at the disk.
+    pub fn record(&self, catalog: &str) -> Option<Arc<Record>> {
+        self.records.load().get(catalog).cloned()
+    }
+
+    /// The record of a catalog if its content can be opened whole.
+    pub fn present(&self, catalog: &str) -> Option<Arc<Record>> {
+        let record = self.record(catalog)?;
+        self.is_whole(&record).then_some(record)
+    }
+
+    /// A record, of any catalog, of whole content that was made from this image.
+    pub fn made_from(&self, image: &Digest) -> Option<Arc<Record>> {
+        let records = self.records.load();
+        let found = records
+            .values()
+            .find(|record| record.image == *image && self.is_whole(record));
+        found.cloned()
+    }
+
+    /// Opens the content of a catalog; `None` when it has none.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn open_content(&self, catalog: &str) -> Result<Option<(Arc<Record>, File)>, StoreError> {
+        // Between the look at the record and the opening the content may be replaced.
+        for _ in 0..3 {
+            let Some(record) = self.record(catalog) else {
+                return Ok(None);
+            };
+            match olm_fs::open(&self.path(&record.digest)) {
+                Ok(file) => return Ok(Some((record, file))),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Begins new content.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn begin(&self) -> Result<ContentWriter, StoreError> {
+        ContentWriter::create(&self.content)
+    }
+
+    /// Makes `staged`, which was made from `image`, the content of a catalog and gives its record.
+    /// Where the catalog serves the same bytes already, the time of their modification stays.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the catalog then serves what it served before.
+    pub fn publish(
+        &self,
+        catalog: Owner<'_>,
+        staged: Staged,
+        image: &Digest,
+        broken: BrokenFiles,
+        now: Timestamp,
+    ) -> Result<Arc<Record>, StoreError> {
+        check_name(catalog.name)?;
+        let lock = self.lock();
+        let Staged {
+            file,
+            digest,
+            length,
+        } = staged;
+        let path = self.path(&digest);
+        if length_of(&path)? == Some(length) {
+            // The same bytes are there; the temporary goes with the drop.
+            drop(file);
+        } else {
+            file.commit_as(&path)?;
+        }
+        let made = Made {
+            digest,
+            length,
+            image: image.clone(),
+            broken,
+        };
+        self.name_content(&lock, catalog, made, now)
+    }
+
+    /// Lets a catalog serve content that another one made from the same image.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] when it was removed meanwhile, and others.
+    pub fn share(
+        &self,
+        catalog: Owner<'_>,
+        of: &Record,
+        now: Timestamp,
+    ) -> Result<Arc<Record>, StoreError> {
+        check_name(catalog.name)?;
+        let lock = self.lock();
+        if !self.is_whole(of) {
+            return Err(StoreError::Gone {
+                digest: of.digest.clone(),
+            });
+        }
+        let made = Made {
+            digest: of.digest.clone(),
+            length: of.length,
+            image: of.image.clone(),
+            broken: of.broken.clone(),
+        };
+        self.name_content(&lock, catalog, made, now)
+    }
+
+    /// Removes what a catalog serves; that there is nothing is no error.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn remove(&self, catalog: &str) -> Result<(), StoreError> {
+        check_name(catalog)?;
+        let lock = self.lock();
+        self.forget(&lock, catalog)
+    }
+
+    /// Removes what one Catalog serves, but not what a later one of the same name does; gives
+    /// whether there was something.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn remove_of(&self, catalog: Owner<'_>) -> Result<bool, StoreError> {
+        check_name(catalog.name)?;
+        let lock = self.lock();
+        let found = self
+            .record(catalog.name)
+            .is_some_and(|record| record.uid == catalog.uid);
+        if found {
+            self.forget(&lock, catalog.name)?;
+        }
+        Ok(found)
+    }
+
+    /// All records by the names of their catalogs.
+    pub fn records(&self) -> Arc<BTreeMap<String, Arc<Record>>> {
+        self.records.load_full()
+    }
+
+    fn forget(&self, lock: &MutexGuard<'_, ()>, catalog: &str) -> Result<(), StoreError> {
+        let mut records = Records::clone(&self.records.load());
+        olm_fs::remove_file(&self.catalogs.join(catalog))?;
+        records.remove(catalog);
+        self.records.store(Arc::new(records));
+        self.remove_unnamed(lock)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name_content(
+        &self,
+        lock: &MutexGuard<'_, ()>,
+        catalog: Owner<'_>,
+        made: Made,
+        now: Timestamp,
+    ) -> Result<Arc<Record>, StoreError> {
+        let Owner { name: catalog, uid } = catalog;
+        let Made {
+            digest,
+            length,
+            image,
+            broken,
+        } = made;
+        let modified = match self.record(catalog) {
+            Some(old) if old.digest == digest => old.modified,
+            _ => now,
+        };
+        let uid = uid.to_owned();
+        let record = Record {
+            uid,
+            digest,
+            length,
+            image,
+            modified,
+            unpacked: now,
+            broken,
+        };
+        let bytes = record.to_bytes().map_err(|source| StoreError::Encode {
+            name: catalog.to_owned(),
+            source,
+        })?;
+        olm_fs::write_atomic(&self.catalogs.join(catalog), &bytes)?;
+        let record = Arc::new(record);
+        let mut records = Records::clone(&self.records.load());
+        records.insert(catalog.to_owned(), Arc::clone(&record));
+        self.records.store(Arc::new(records));
+        if let Err(error) = self.remove_unnamed(lock) {
+            // The new content serves; what was not removed goes with the next change or start.
+            warn!(%error, "cannot remove unused catalog content");
+        }
+        Ok(record)
+    }
+
+    /// Removes the content that no record names. Temporaries are left alone: they belong to writers
+    /// of this process, and [`open`](Self::open) has removed the others.
+    fn remove_unnamed(&self, _lock: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
+        let records = self.records.load();
+        let named: BTreeSet<&str> = records
+            .values()
+            .map(|record| record.digest.as_str())
+            .collect();
+        for name in olm_fs::names(&self.content)? {
+            if name.parse::<Digest>().is_ok() && !named.contains(name.as_str()) {
+                olm_fs::remove_file(&self.content.join(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The record in a file of that name, if it is usable and its content whole.
+    fn read_record(&self, name: &str) -> Result<Option<Record>, StoreError> {
+        if check_name(name).is_err() {
+            return Ok(None);
+        }
+        let bytes = match olm_fs::read_capped(&self.catalogs.join(name), RECORD_MAX) {
+            Ok(bytes) => bytes,
+            Err(FileError::TooLarge { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Record::from_bytes(&bytes).filter(|record| self.is_whole(record)))
+    }
+
+    fn is_whole(&self, record: &Record) -> bool {
+        matches!(length_of(&self.path(&record.digest)), Ok(Some(length)) if length == record.length)
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.content.join(digest.as_str())
+    }
+}
+
+/// The size of a file; `None` when it is not there.
+fn length_of(path: &Path) -> Result<Option<u64>, StoreError> {
+    match olm_fs::open(path) {
+        Ok(file) => {
+            let metadata = file
+                .metadata()
+                .map_err(|source| StoreError::Write { source })?;
+            Ok(metadata.is_file().then_some(metadata.len()))
+        }
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether `name` may name a file: what Kubernetes allows as the name of a Catalog.
+fn check_name(name: &str) -> Result<(), StoreError> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    let fits = !name.is_empty()
+        && name.len() <= NAME_MAX
+        && name.bytes().all(allowed)
+        && name
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_alphanumeric);
+    if fits {
+        Ok(())
+    } else {
+        Err(StoreError::Name {
+            name: name.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
