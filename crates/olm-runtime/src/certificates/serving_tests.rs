@@ -1,0 +1,99 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::scripted::Objects;
+
+const SECRET: &str = "/api/v1/namespaces/olm-system/secrets/example-tls";
+const TRUST: &str = "/api/v1/namespaces/olm-system/configmaps/olm-trust";
+
+fn clock() -> Arc<ManualClock> {
+    ManualClock::new("2026-11-21T10:00:00Z".parse().unwrap())
+}
+
+async fn ensure(objects: &Objects, clock: &Arc<ManualClock>, name: &str) -> ServingCertificate {
+    let clock = Arc::clone(clock) as SharedClock;
+    let names = service_names(name, "olm-system");
+    ServingCertificate::ensure(objects.client(), "olm-system", "example", names, clock)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn makes_keeps_and_publishes_one_certificate_for_all_replicas() {
+    let (objects, clock) = (Objects::default(), clock());
+    let first = ensure(&objects, &clock, "service").await;
+    let second = ensure(&objects, &clock, "service").await;
+    assert_eq!(first.current, second.current);
+    assert!(second.source().is_loaded());
+    let secret = objects.get(SECRET).unwrap();
+    assert_eq!(secret["metadata"]["resourceVersion"], "1");
+    assert_eq!(secret["type"], "kubernetes.io/tls");
+    let published = objects.get(TRUST).unwrap();
+    assert_eq!(
+        published["data"]["example"].as_str().unwrap(),
+        *first.bundle().borrow()
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_or_deleted_secret_is_made_anew() {
+    let (objects, clock) = (Objects::default(), clock());
+    let mut certificate = ensure(&objects, &clock, "service").await;
+    let first = certificate.current.clone().unwrap();
+    let mut bundle = certificate.bundle();
+    bundle.mark_unchanged();
+    objects.edit(SECRET, |secret| secret["data"]["tls.key"] = "AAAA".into());
+    certificate.check().await.unwrap();
+    let second = certificate.current.clone().unwrap();
+    assert_ne!(first.leaf, second.leaf);
+    assert!(bundle.has_changed().unwrap());
+    objects.remove(SECRET);
+    objects.remove(TRUST);
+    certificate.check().await.unwrap();
+    assert_ne!(certificate.current.unwrap().leaf, second.leaf);
+    assert!(objects.get(TRUST).is_some());
+}
+
+#[tokio::test]
+async fn a_due_leaf_is_renewed_and_every_replica_takes_it_over() {
+    let (objects, clock) = (Objects::default(), clock());
+    let mut first = ensure(&objects, &clock, "service").await;
+    let mut second = ensure(&objects, &clock, "service").await;
+    let old = first.current.clone().unwrap();
+    clock.advance(SignedDuration::from_hours(24 * 61));
+    first.check().await.unwrap();
+    second.check().await.unwrap();
+    assert_eq!(first.current, second.current);
+    let new = second.current.unwrap();
+    assert_ne!(new.leaf, old.leaf);
+    assert_eq!(new.authority, old.authority);
+}
+
+#[tokio::test]
+async fn other_names_need_another_leaf() {
+    let (objects, clock) = (Objects::default(), clock());
+    let old = ensure(&objects, &clock, "service").await.current.unwrap();
+    let new = ensure(&objects, &clock, "renamed").await.current.unwrap();
+    assert_ne!(new.leaf, old.leaf);
+    assert_eq!(new.authority, old.authority);
+}
+
+#[tokio::test]
+async fn keeps_other_components_keys_in_the_trust() {
+    let (objects, clock) = (Objects::default(), clock());
+    drop(ensure(&objects, &clock, "service").await);
+    objects.edit(TRUST, |map| map["data"]["other"] = "theirs".into());
+    objects.edit(TRUST, |map| map["data"]["example"] = "damaged".into());
+    let certificate = ensure(&objects, &clock, "service").await;
+    let map = objects.get(TRUST).unwrap();
+    assert_eq!(map["data"]["other"], "theirs");
+    assert_eq!(
+        map["data"]["example"].as_str().unwrap(),
+        *certificate.bundle().borrow()
+    );
+}

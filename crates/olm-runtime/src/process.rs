@@ -1,0 +1,467 @@
+//! A whole process: start, servers, lease, controllers, background tasks, shutdown.
+//!
+//! ```no_run
+//! use olm_runtime::{CommonArgs, Process, process};
+//!
+//! async fn start(args: CommonArgs) -> Result<(), olm_runtime::ProcessError> {
+//!     let mut process = Process::start("example", &args).await?;
+//!     let client = process.clients().short.clone();
+//!     process.background("refresh", async move |token| {
+//!         let _ = client;
+//!         token.cancelled().await;
+//!         Ok(())
+//!     });
+//!     process.run().await
+//! }
+//! # fn main() {}
+//! ```
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use olm_serve::health::Health;
+use olm_serve::{BindError, Server};
+use prometheus_client::registry::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::args::{CommonArgs, is_disabled};
+use crate::chain::Chain;
+use crate::client::{self, ClientError, Clients};
+use crate::clock::{SharedClock, SystemClock};
+use crate::controller::{Controller, Surroundings};
+use crate::events::Events;
+use crate::lease::{LeaderElection, LeaseError};
+use crate::logging::{self, LoggingError};
+use crate::metrics::ReconcileMetrics;
+use crate::reconcile::Reconciler;
+
+/// Time that everything gets to end after the first signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Any error of a task.
+pub type TaskError = Box<dyn Error + Send + Sync + 'static>;
+type TaskFuture = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send + 'static>>;
+type Task = (
+    &'static str,
+    Box<dyn FnOnce(CancellationToken) -> TaskFuture + Send>,
+);
+
+/// Why a process could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// Logging cannot be set up.
+    #[error("cannot set up logging")]
+    Logging(#[from] LoggingError),
+    /// The Kubernetes API cannot be used.
+    #[error("cannot connect to Kubernetes")]
+    Client(#[from] ClientError),
+    /// A server cannot be bound.
+    #[error("cannot start the {name} server")]
+    Bind {
+        /// Which server.
+        name: &'static str,
+        /// What the server found.
+        source: BindError,
+    },
+    /// The signal handlers cannot be installed.
+    #[error("cannot listen to signals")]
+    Signals {
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// Leader election was lost or cannot be set up.
+    #[error("leader election ended")]
+    Lease(#[from] LeaseError),
+    /// A task or controller failed.
+    #[error("task `{name}` failed")]
+    Task {
+        /// Name of the task.
+        name: &'static str,
+        /// What it reported.
+        source: TaskError,
+    },
+    /// A task panicked.
+    #[error("task `{name}` panicked: {message}")]
+    Panicked {
+        /// Name of the task.
+        name: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+    /// Not everything ended within the grace period.
+    #[error("shutdown took too long")]
+    Grace,
+}
+
+/// A process being set up; [`Self::run`] starts what was added.
+pub struct Process {
+    name: &'static str,
+    args: CommonArgs,
+    namespace: String,
+    clients: Clients,
+    clock: SharedClock,
+    registry: Registry,
+    metrics: ReconcileMetrics,
+    health: Health,
+    token: CancellationToken,
+    everywhere: Vec<Task>,
+    leading: Vec<Task>,
+    servers: Vec<Server>,
+}
+
+impl Process {
+    /// Sets up logging, TLS and the clients. `name` is the component's name: that of its lease.
+    pub async fn start(name: &'static str, args: &CommonArgs) -> Result<Self, ProcessError> {
+        logging::init(&args.log_level, args.log_format)?;
+        client::install_tls_provider();
+        let clients = client::connect(args.kubeconfig.as_deref()).await?;
+        let namespace = args.system_namespace().await;
+        info!(
+            name,
+            version = env!("CARGO_PKG_VERSION"),
+            namespace,
+            "starting"
+        );
+        Ok(Self::assemble(name, args.clone(), namespace, clients))
+    }
+
+    fn assemble(name: &'static str, args: CommonArgs, namespace: String, clients: Clients) -> Self {
+        let mut registry = Registry::default();
+        let metrics = ReconcileMetrics::register(&mut registry);
+        Self {
+            name,
+            args,
+            namespace,
+            clients,
+            clock: SystemClock::shared(),
+            registry,
+            metrics,
+            health: Health::new(),
+            token: CancellationToken::new(),
+            everywhere: Vec::new(),
+            leading: Vec::new(),
+            servers: Vec::new(),
+        }
+    }
+
+    /// The clients of the Kubernetes API.
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The suite's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The clock to hand on.
+    pub fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
+    }
+
+    /// Where the component registers its own metrics.
+    pub fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
+    /// Where the component adds its health checks.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Cancelled when the process is to end. Cancelling it ends the process.
+    pub fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// A recorder of events in the component's name.
+    pub fn events(&self) -> Events {
+        Events::new(self.clients.short.clone(), self.name, &self.args.instance)
+    }
+
+    /// Adds a server that runs on every replica, lease or not.
+    pub fn server(&mut self, server: Server) -> &mut Self {
+        self.servers.push(server);
+        self
+    }
+
+    /// Adds a task that runs on every replica. It ends on its token; its error ends the process.
+    pub fn background<F, Fut>(&mut self, name: &'static str, task: F) -> &mut Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), TaskError>> + Send + 'static,
+    {
+        self.everywhere
+            .push((name, Box::new(move |token| Box::pin(task(token)))));
+        self
+    }
+
+    /// Adds a task that runs only while this replica leads.
+    pub fn while_leading<F, Fut>(&mut self, name: &'static str, task: F) -> &mut Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), TaskError>> + Send + 'static,
+    {
+        self.leading
+            .push((name, Box::new(move |token| Box::pin(task(token)))));
+        self
+    }
+
+    /// Adds a controller; it runs only while this replica leads.
+    pub fn controller<R: Reconciler>(&mut self, controller: Controller<R>) -> &mut Self {
+        let surroundings = self.surroundings();
+        self.while_leading(R::NAME, move |shutdown| async move {
+            Ok(controller
+                .run(Surroundings {
+                    shutdown,
+                    ..surroundings
+                })
+                .await?)
+        })
+    }
+
+    /// Adds a controller that runs on every replica, for work that each replica must do for itself
+    /// (such as filling its own disk).
+    pub fn controller_everywhere<R: Reconciler>(&mut self, controller: Controller<R>) -> &mut Self {
+        let surroundings = self.surroundings();
+        self.background(R::NAME, move |shutdown| async move {
+            Ok(controller
+                .run(Surroundings {
+                    shutdown,
+                    ..surroundings
+                })
+                .await?)
+        })
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            metrics: self.metrics.clone(),
+            clock: self.clock(),
+            shutdown: self.token.clone(),
+        }
+    }
+
+    /// Runs until SIGTERM, SIGINT, a failing task or a lost lease; then lets everything end within
+    /// 10 s and gives the lease up.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that went wrong; nothing after a signal that was obeyed in time.
+    pub async fn run(self) -> Result<(), ProcessError> {
+        let registry = Arc::new(self.registry);
+        let mut servers = self.servers;
+        for (name, address, router) in [
+            (
+                "metrics",
+                &self.args.metrics_bind_address,
+                olm_serve::metrics::router(registry),
+            ),
+            (
+                "health",
+                &self.args.health_probe_bind_address,
+                self.health.router(),
+            ),
+        ] {
+            if !is_disabled(address) {
+                let server = Server::bind(name, address, router)
+                    .await
+                    .map_err(|source| ProcessError::Bind { name, source })?;
+                servers.push(server);
+            }
+        }
+        let election = if self.args.leader_elect && !self.leading.is_empty() {
+            Some(LeaderElection::new(
+                self.clients.short.clone(),
+                &self.namespace,
+                self.name,
+                &self.args.instance,
+                self.args.lease_timing(),
+                self.clock,
+            )?)
+        } else {
+            None
+        };
+
+        let run = Run {
+            token: self.token.clone(),
+            failure: Arc::default(),
+        };
+        run.listen_to_signals()?;
+        let tasks = TaskTracker::new();
+        // Servers outlive the tasks' token a little: they drain by themselves.
+        for server in servers {
+            tasks.spawn(server.run(self.token.clone()));
+        }
+        for task in self.everywhere {
+            run.spawn(&tasks, task);
+        }
+        let lost = CancellationToken::new();
+        tasks.spawn(run.clone().lead(self.leading, election, lost.clone()));
+
+        self.token.cancelled().await;
+        tasks.close();
+        let in_time = tokio::select! {
+            // Whoever lost the lease must not finish anything.
+            () = lost.cancelled() => true,
+            ended = tokio::time::timeout(GRACE, tasks.wait()) => ended.is_ok(),
+        };
+        if let Some(failure) = run.take_failure() {
+            return Err(failure);
+        }
+        if !in_time {
+            warn!(open = tasks.len(), "tasks did not end in time");
+            return Err(ProcessError::Grace);
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |tasks: &[Task]| tasks.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        f.debug_struct("Process")
+            .field("name", &self.name)
+            .field("namespace", &self.namespace)
+            .field("everywhere", &names(&self.everywhere))
+            .field("leading", &names(&self.leading))
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the tasks of a running process share: the token, and the first failure.
+#[derive(Clone)]
+struct Run {
+    token: CancellationToken,
+    failure: Arc<Mutex<Option<ProcessError>>>,
+}
+
+impl Run {
+    /// Ends the process; only the first failure is reported, later ones follow from it.
+    fn fail(&self, failure: ProcessError) {
+        error!(error = %Chain(&failure), "process must end");
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(failure);
+        self.token.cancel();
+    }
+
+    fn take_failure(&self) -> Option<ProcessError> {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn spawn(&self, tasks: &TaskTracker, (name, task): Task) {
+        let run = self.clone();
+        let future = task(self.token.clone());
+        tasks.spawn(async move {
+            match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(source)) => run.fail(ProcessError::Task { name, source }),
+                Err(panic) => {
+                    let message = panic_text(panic.as_ref()).to_owned();
+                    run.fail(ProcessError::Panicked { name, message });
+                }
+            }
+        });
+    }
+
+    /// Runs the leader's tasks for as long as this replica leads.
+    async fn lead(
+        self,
+        leading: Vec<Task>,
+        election: Option<LeaderElection>,
+        lost: CancellationToken,
+    ) {
+        let tasks = TaskTracker::new();
+        let Some(mut election) = election else {
+            for task in leading {
+                self.spawn(&tasks, task);
+            }
+            self.token.cancelled().await;
+            tasks.close();
+            tasks.wait().await;
+            return;
+        };
+        if !election.acquire(&self.token).await {
+            return;
+        }
+        for task in leading {
+            self.spawn(&tasks, task);
+        }
+        let ended = async {
+            self.token.cancelled().await;
+            tasks.close();
+            tasks.wait().await;
+        };
+        tokio::select! {
+            failure = election.keep() => {
+                self.fail(failure.into());
+                lost.cancel();
+            }
+            // The lease is kept until the last pass has ended, and only then given up.
+            () = ended => election.release().await,
+        }
+    }
+
+    fn listen_to_signals(&self) -> Result<(), ProcessError> {
+        let failed = |source| ProcessError::Signals { source };
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let token = self.token.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                _ = terminate.recv() => info!("SIGTERM received"),
+                _ = interrupt.recv() => info!("SIGINT received"),
+            }
+            token.cancel();
+        });
+        Ok(())
+    }
+}
+
+/// The exit code for the outcome of a process: 0, or 1 after one line that says why.
+pub fn exit_code<E: Error + 'static>(outcome: Result<(), E>) -> ExitCode {
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    let line = Chain(&failure).to_string();
+    if tracing::dispatcher::has_been_set() {
+        error!(error = line, "process failed");
+    } else {
+        // Standard error is the last resort; there is nobody left to tell when it fails too.
+        let _ = writeln!(std::io::stderr(), "error: {line}");
+    }
+    ExitCode::FAILURE
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;
