@@ -1,0 +1,100 @@
+//! Texts of an Operator's conditions that users and tests match on.
+//!
+//! They are those of the upstream controller, to the letter, unless a comment says otherwise.
+
+use olm_api::operator::BundleIdentity;
+
+/// `Resolved` when `spec.version` is no range.
+pub(crate) const RESOLUTION_SPEC_INVALID: &str =
+    "validation has not been attempted as spec is invalid";
+
+/// `Installed` when `spec.version` is no range.
+pub(crate) const INSTALLATION_SPEC_INVALID: &str =
+    "installation has not been attempted as spec is invalid";
+
+/// `Installed` when no bundle could be chosen.
+pub(crate) const INSTALLATION_RESOLUTION_FAILED: &str =
+    "installation has not been attempted as resolution failed";
+
+/// `Installed` when the BundleDeployment says nothing yet.
+pub(crate) const DEPLOYMENT_STATUS_UNKNOWN: &str = "bundledeployment status is unknown";
+
+/// `Resolved` when a bundle was chosen.
+pub(crate) fn resolved_to(image: &str) -> String {
+    format!("resolved to {image:?}")
+}
+
+/// `Installed` when the bundle runs.
+pub(crate) fn installed_from(image: &str) -> String {
+    format!("installed from {image:?}")
+}
+
+/// `Installed` when the BundleDeployment is not installed.
+pub(crate) fn deployment_not_ready(message: &str) -> String {
+    format!("bundledeployment not ready: {message}")
+}
+
+/// `Installed` for a bundle of a format that no provisioner knows.
+pub(crate) fn unknown_media_type(media_type: &str) -> String {
+    format!("unknown bundle mediatype: {media_type}")
+}
+
+/// What is added to `Installed` while another bundle than the one that runs is being installed.
+/// Upstream says nothing there.
+pub(crate) fn moving_to(next: &BundleIdentity, message: &str) -> String {
+    format!("; moving to {} {}: {message}", next.package, next.version)
+}
+
+/// `Installed` when a BundleDeployment of the Operator's name belongs to someone else. Upstream
+/// takes it over.
+pub(crate) fn foreign_deployment(name: &str, owner: Option<&str>) -> String {
+    match owner {
+        Some(owner) => format!(
+            "bundledeployment {name:?} exists and belongs to {owner}: rename the Operator, or remove \
+             the bundledeployment"
+        ),
+        None => format!(
+            "bundledeployment {name:?} exists and does not belong to this Operator: rename the \
+             Operator, or remove the bundledeployment"
+        ),
+    }
+}
+
+/// `Installed` when a BundleDeployment of the Operator's name cannot exist.
+pub(crate) fn name_too_long(name: &str, limit: usize) -> String {
+    format!(
+        "the name of the Operator has {} characters and its bundledeployment, which is named after \
+         it, may have {limit}: make an Operator with a shorter name",
+        name.len()
+    )
+}
+
+/// `Resolved` of the later one of two Operators for one package.
+pub(crate) fn duplicate_package(package: &str, other: &str) -> String {
+    format!(
+        "package {package:?} is already asked for by Operator {other:?}: \
+         duplicate identifier \"required package {package}\" in input"
+    )
+}
+
+/// What is added to a refusal while a catalog that may hold the answer cannot be read.
+pub(crate) fn unread_catalog(catalog: &str, error: &str) -> String {
+    format!("; catalog {catalog:?} cannot be read: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_quoted() {
+        assert_eq!(resolved_to("a/b@sha256:c"), "resolved to \"a/b@sha256:c\"");
+        assert_eq!(installed_from("a/b"), "installed from \"a/b\"");
+    }
+
+    #[test]
+    fn duplicates_keep_the_phrase_that_tests_match_on() {
+        let text = duplicate_package("prometheus", "first");
+        assert!(text.contains(r#"duplicate identifier "required package prometheus" in input"#));
+    }
+}

@@ -1,0 +1,211 @@
+//! A pass over one Operator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::{Client, ResourceExt};
+use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::conditions;
+use olm_api::operator::{BundleIdentity, Operator, OperatorStatus};
+use olm_resolver::EdgeMode;
+use olm_runtime::events::Events;
+use olm_runtime::status::StatusWriter;
+use olm_runtime::{Action, Objects, Pass, Reconciler, async_trait};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::catalogs::Snapshot;
+use crate::error::PassError;
+use crate::phase::handover::hand_over;
+use crate::phase::observe::observe;
+use crate::phase::resolve::{Answer, Question, resolve};
+use crate::status::{self, Findings, Handover, Resolution};
+
+/// The conditions that this controller sets.
+pub(crate) const CONDITIONS: [&str; 2] = [conditions::INSTALLED, conditions::RESOLVED];
+
+/// Chooses a bundle for each Operator and hands it to rukpak.
+pub(crate) struct OperatorReconciler {
+    pub(crate) client: Client,
+    pub(crate) operators: Objects<Operator>,
+    pub(crate) deployments: Objects<BundleDeployment>,
+    pub(crate) catalogs: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) status: StatusWriter,
+    pub(crate) events: Events,
+    pub(crate) mode: EdgeMode,
+}
+
+#[async_trait]
+impl Reconciler for OperatorReconciler {
+    type Object = Operator;
+    type Error = PassError;
+    const NAME: &'static str = "operator";
+
+    async fn reconcile(&self, operator: Arc<Operator>, pass: &Pass) -> Result<Action, PassError> {
+        // Its BundleDeployment goes with it, by its owner reference.
+        if operator.metadata.deletion_timestamp.is_some() {
+            return Ok(Action::AwaitChange);
+        }
+        let catalogs = self.catalogs.borrow().clone();
+        if !catalogs.listed || !self.deployments.wait_until_ready().await {
+            return Ok(Action::AwaitChange);
+        }
+        let observed = observe(&self.client, &operator).await?;
+        let answer = resolve(&Question {
+            operator: &operator,
+            installed: observed.installed.as_ref(),
+            deployment: observed.deployment.as_ref(),
+            catalogs: &catalogs,
+            operators: &self.operators.all(),
+            deployments: &self.deployments.all(),
+            mode: self.mode,
+        });
+        let (resolution, handover, failure) = match answer {
+            // The end of the reading triggers another pass.
+            Answer::NotYet => return Ok(Action::AwaitChange),
+            Answer::InvalidSpec => (Resolution::InvalidSpec, Handover::NotAttempted, None),
+            Answer::Refused(why) => (Resolution::Refused(why), Handover::NotAttempted, None),
+            Answer::Chosen(wanted) => {
+                let current = observed.deployment.as_ref();
+                let resolution = Resolution::Chosen(wanted.identity.clone());
+                match hand_over(&self.client, &operator, current, &wanted).await {
+                    Ok(handover) => (resolution, handover, None),
+                    Err(error) => {
+                        let why = olm_runtime::Chain(&error).to_string();
+                        (resolution, Handover::Failed(why), Some(error))
+                    }
+                }
+            }
+        };
+        let findings = Findings {
+            resolution,
+            handover,
+            installed: observed.installed,
+        };
+        self.report(&operator, &findings, pass).await?;
+        failure.map_or(Ok(Action::AwaitChange), Err)
+    }
+
+    async fn undecodable(
+        &self,
+        metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+        error: &str,
+        pass: &Pass,
+    ) -> Result<(), PassError> {
+        let operator = Operator {
+            metadata: metadata.clone(),
+            spec: olm_api::operator::OperatorSpec {
+                package_name: String::new(),
+                version: None,
+                channel: None,
+                upgrade_constraint_policy: olm_api::operator::UpgradeConstraintPolicy::Enforce,
+            },
+            status: None,
+        };
+        let why = format!("the Operator cannot be read: {error}");
+        let findings = Findings {
+            resolution: Resolution::Refused(why),
+            handover: Handover::NotAttempted,
+            installed: None,
+        };
+        self.report(&operator, &findings, pass).await
+    }
+}
+
+impl OperatorReconciler {
+    /// Writes the status, and tells people what changed.
+    async fn report(
+        &self,
+        operator: &Operator,
+        findings: &Findings,
+        pass: &Pass,
+    ) -> Result<(), PassError> {
+        let before = operator.status.clone().unwrap_or_default();
+        let after = project(operator, findings, pass.now());
+        self.status.apply(operator, &after).await?;
+        self.tell(operator, &before, &after).await;
+        Ok(())
+    }
+
+    async fn tell(&self, operator: &Operator, before: &OperatorStatus, after: &OperatorStatus) {
+        let name = operator.name_any();
+        if before.resolved != after.resolved
+            && let Some(resolved) = &after.resolved
+        {
+            let note = format!("resolved to {} ({})", describe(resolved), resolved.image);
+            info!(operator = name, bundle = resolved.name, "bundle chosen");
+            self.events
+                .normal(operator, "Resolved", "Resolve", &note)
+                .await;
+        }
+        if before.installed != after.installed
+            && let Some(installed) = &after.installed
+        {
+            let note = format!("installed {}", describe(installed));
+            info!(operator = name, bundle = installed.name, "bundle installed");
+            self.events
+                .normal(operator, "Installed", "Install", &note)
+                .await;
+        }
+        for kind in CONDITIONS {
+            let of = |status: &OperatorStatus| {
+                let found = status
+                    .conditions
+                    .iter()
+                    .find(|condition| condition.type_ == kind);
+                found.map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+            };
+            if let Some((status, reason, message)) = of(after)
+                && status == "False"
+                && of(before).is_none_or(|(_, _, before)| before != message)
+            {
+                self.events
+                    .warning(operator, &reason, "Reconcile", &message)
+                    .await;
+            }
+        }
+    }
+}
+
+fn describe(bundle: &BundleIdentity) -> String {
+    format!("{} {}", bundle.package, bundle.version)
+}
+
+fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> OperatorStatus {
+    let before = operator
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    let mut list = olm_runtime::conditions::owned(before.unwrap_or_default(), &CONDITIONS);
+    let generation = operator.metadata.generation;
+    for verdict in status::verdicts(findings) {
+        let status = match verdict.status {
+            "True" => olm_runtime::conditions::Status::True,
+            "False" => olm_runtime::conditions::Status::False,
+            _ => olm_runtime::conditions::Status::Unknown,
+        };
+        let (kind, reason, message) = (verdict.kind, verdict.reason, &verdict.message);
+        olm_runtime::conditions::set(&mut list, kind, status, reason, message, generation, now);
+    }
+    let resolved = match &findings.resolution {
+        Resolution::Chosen(bundle) => Some(bundle.clone()),
+        _ => None,
+    };
+    let image = |bundle: &Option<BundleIdentity>| {
+        bundle
+            .as_ref()
+            .map(|bundle| bundle.image.clone())
+            .unwrap_or_default()
+    };
+    OperatorStatus {
+        installed_bundle_resource: image(&findings.installed),
+        resolved_bundle_resource: image(&resolved),
+        installed: findings.installed.clone(),
+        resolved,
+        observed_generation: generation,
+        conditions: list,
+    }
+}
+
+/// How long a pass may take: everything in it is a handful of calls to the API server.
+pub(crate) const PASS: Duration = Duration::from_mins(1);

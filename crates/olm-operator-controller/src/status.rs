@@ -1,0 +1,329 @@
+//! The status of an Operator, from what a pass found out. Pure.
+//!
+//! | Found out | `Resolved` | `Installed` |
+//! |---|---|---|
+//! | the range is none | Unknown | what runs, else Unknown |
+//! | no bundle can be chosen | False, why | what runs, else Unknown |
+//! | a bundle was chosen | True | what runs, else what keeps it from running |
+//!
+//! What runs is never hidden by what is asked for: `installed` and `installedBundleResource` stand
+//! as long as something is installed.
+
+use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::conditions::{self, operator as reasons};
+use olm_api::operator::BundleIdentity;
+
+use crate::{deployment, messages};
+
+/// What came of choosing a bundle.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Resolution {
+    /// `spec.version` is no range.
+    InvalidSpec,
+    /// No bundle can be chosen; why.
+    Refused(String),
+    /// This one was chosen.
+    Chosen(BundleIdentity),
+}
+
+/// What came of handing the chosen bundle over.
+#[derive(Clone, Debug)]
+pub(crate) enum Handover {
+    /// Nothing was chosen, so nothing was handed over.
+    NotAttempted,
+    /// It could not be; why.
+    Failed(String),
+    /// The BundleDeployment holds it.
+    Done(Box<BundleDeployment>),
+}
+
+/// Everything that a pass found out.
+#[derive(Clone, Debug)]
+pub(crate) struct Findings {
+    pub(crate) resolution: Resolution,
+    pub(crate) handover: Handover,
+    /// The bundle that runs.
+    pub(crate) installed: Option<BundleIdentity>,
+}
+
+/// One condition, without the time and the generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) kind: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+/// The two conditions of an Operator.
+pub(crate) fn verdicts(findings: &Findings) -> [Verdict; 2] {
+    [resolved(&findings.resolution), installed(findings)]
+}
+
+fn resolved(resolution: &Resolution) -> Verdict {
+    let (status, reason, message) = match resolution {
+        Resolution::InvalidSpec => (
+            "Unknown",
+            reasons::RESOLUTION_UNKNOWN,
+            messages::RESOLUTION_SPEC_INVALID.to_owned(),
+        ),
+        Resolution::Refused(why) => ("False", reasons::RESOLUTION_FAILED, why.clone()),
+        Resolution::Chosen(bundle) => (
+            "True",
+            reasons::SUCCESS,
+            messages::resolved_to(&bundle.image),
+        ),
+    };
+    Verdict {
+        kind: conditions::RESOLVED,
+        status,
+        reason,
+        message,
+    }
+}
+
+fn installed(findings: &Findings) -> Verdict {
+    let (status, reason, message) = installed_parts(findings);
+    Verdict {
+        kind: conditions::INSTALLED,
+        status,
+        reason,
+        message,
+    }
+}
+
+fn installed_parts(findings: &Findings) -> (&'static str, &'static str, String) {
+    let unknown = |message: &str| {
+        (
+            "Unknown",
+            reasons::INSTALLATION_STATUS_UNKNOWN,
+            message.to_owned(),
+        )
+    };
+    if let Some(running) = &findings.installed {
+        let mut message = messages::installed_from(&running.image);
+        match (&findings.resolution, &findings.handover) {
+            (Resolution::Chosen(_), Handover::Done(deployment)) => {
+                match (requested_is(deployment, running), trouble(deployment)) {
+                    // What is to run is what runs, and it is not in order: that is the news.
+                    (true, Some((status, trouble))) if status == "False" => {
+                        return (
+                            "False",
+                            reasons::INSTALLATION_FAILED,
+                            messages::deployment_not_ready(&trouble),
+                        );
+                    }
+                    (false, trouble) => {
+                        if let Some(next) = deployment::requested(deployment) {
+                            let trouble = trouble.map_or_else(progress, |(_, text)| text);
+                            message.push_str(&messages::moving_to(&next, &trouble));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            (Resolution::Chosen(next), Handover::Failed(why)) if next.image != running.image => {
+                message.push_str(&messages::moving_to(next, why));
+            }
+            _ => {}
+        }
+        return ("True", reasons::SUCCESS, message);
+    }
+    match (&findings.resolution, &findings.handover) {
+        (Resolution::InvalidSpec, _) => unknown(messages::INSTALLATION_SPEC_INVALID),
+        (Resolution::Refused(_), _) | (_, Handover::NotAttempted) => {
+            unknown(messages::INSTALLATION_RESOLUTION_FAILED)
+        }
+        (_, Handover::Failed(why)) => ("False", reasons::INSTALLATION_FAILED, why.clone()),
+        (_, Handover::Done(deployment)) => {
+            match deployment::condition(deployment, conditions::INSTALLED) {
+                Some(condition) if condition.status == "True" => unknown(&progress()),
+                Some(condition) => (
+                    "False",
+                    reasons::INSTALLATION_FAILED,
+                    messages::deployment_not_ready(&condition.message),
+                ),
+                None => match deployment::condition(deployment, conditions::HAS_VALID_BUNDLE) {
+                    Some(condition) if !condition.message.is_empty() => unknown(&format!(
+                        "{}: {}",
+                        messages::DEPLOYMENT_STATUS_UNKNOWN,
+                        condition.message
+                    )),
+                    _ => unknown(messages::DEPLOYMENT_STATUS_UNKNOWN),
+                },
+            }
+        }
+    }
+}
+
+fn progress() -> String {
+    "waiting for the bundledeployment".to_owned()
+}
+
+fn requested_is(deployment: &BundleDeployment, running: &BundleIdentity) -> bool {
+    deployment::requested(deployment)
+        .is_some_and(|next| next.image == running.image && next.name == running.name)
+}
+
+/// What keeps the BundleDeployment from having installed what it asks for.
+fn trouble(deployment: &BundleDeployment) -> Option<(String, String)> {
+    [conditions::INSTALLED, conditions::HAS_VALID_BUNDLE]
+        .into_iter()
+        .filter_map(|kind| deployment::condition(deployment, kind))
+        .find(|condition| condition.status != "True")
+        .map(|condition| (condition.status.clone(), condition.message.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    use olm_api::bundle_deployment::BundleDeploymentStatus;
+    use olm_api::operator::{Operator, OperatorSpec, UpgradeConstraintPolicy};
+
+    use super::*;
+    use crate::deployment::Wanted;
+
+    fn bundle(version: &str) -> BundleIdentity {
+        BundleIdentity {
+            name: format!("p.v{version}"),
+            version: version.to_owned(),
+            package: "p".to_owned(),
+            channel: None,
+            catalog: None,
+            image: format!("r/p:{version}"),
+        }
+    }
+
+    fn handed_over(version: &str, conditions: &[(&str, &str, &str)]) -> Handover {
+        let operator = Operator::new(
+            "p",
+            OperatorSpec {
+                package_name: "p".to_owned(),
+                version: None,
+                channel: None,
+                upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
+            },
+        );
+        let wanted = Wanted {
+            identity: bundle(version),
+            media_type: None,
+            apis: Vec::new(),
+        };
+        let mut deployment = deployment::desired(&operator, &wanted).unwrap();
+        deployment.metadata.generation = Some(1);
+        deployment.status = Some(BundleDeploymentStatus {
+            observed_generation: Some(1),
+            conditions: conditions
+                .iter()
+                .map(|(kind, status, message)| Condition {
+                    type_: (*kind).to_owned(),
+                    status: (*status).to_owned(),
+                    reason: "R".to_owned(),
+                    message: (*message).to_owned(),
+                    last_transition_time: serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap(),
+                    observed_generation: Some(1),
+                })
+                .collect(),
+            ..BundleDeploymentStatus::default()
+        });
+        Handover::Done(Box::new(deployment))
+    }
+
+    fn row(
+        resolution: Resolution,
+        handover: Handover,
+        installed: Option<&str>,
+    ) -> (String, String) {
+        let findings = Findings {
+            resolution,
+            handover,
+            installed: installed.map(bundle),
+        };
+        let [resolved, installed] = verdicts(&findings);
+        let text = |v: Verdict| format!("{}/{}: {}", v.status, v.reason, v.message);
+        (text(resolved), text(installed))
+    }
+
+    #[test]
+    fn a_text_that_is_no_range_leaves_both_unknown() {
+        assert_eq!(
+            row(Resolution::InvalidSpec, Handover::NotAttempted, None),
+            (
+                "Unknown/ResolutionUnknown: validation has not been attempted as spec is invalid"
+                    .to_owned(),
+                "Unknown/InstallationStatusUnknown: installation has not been attempted as spec is \
+                 invalid"
+                    .to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn a_refusal_does_not_hide_what_runs() {
+        let refused = || Resolution::Refused("no package \"p\" found".to_owned());
+        assert_eq!(
+            row(refused(), Handover::NotAttempted, None).1,
+            "Unknown/InstallationStatusUnknown: installation has not been attempted as resolution \
+             failed"
+        );
+        assert_eq!(
+            row(refused(), Handover::NotAttempted, Some("1.0.0")).1,
+            "True/Success: installed from \"r/p:1.0.0\""
+        );
+    }
+
+    #[test]
+    fn the_way_of_a_first_install_is_told() {
+        let chosen = || Resolution::Chosen(bundle("1.0.0"));
+        assert_eq!(
+            row(chosen(), handed_over("1.0.0", &[]), None),
+            (
+                "True/Success: resolved to \"r/p:1.0.0\"".to_owned(),
+                "Unknown/InstallationStatusUnknown: bundledeployment status is unknown".to_owned()
+            )
+        );
+        let unpacking = [(
+            "HasValidBundle",
+            "True",
+            "Waiting for the p-1 Bundle to be unpacked",
+        )];
+        assert_eq!(
+            row(chosen(), handed_over("1.0.0", &unpacking), None).1,
+            "Unknown/InstallationStatusUnknown: bundledeployment status is unknown: Waiting for the \
+             p-1 Bundle to be unpacked"
+        );
+        let failing = [("Installed", "False", "failed to install")];
+        assert_eq!(
+            row(chosen(), handed_over("1.0.0", &failing), None).1,
+            "False/InstallationFailed: bundledeployment not ready: failed to install"
+        );
+        let installed = [("Installed", "True", "")];
+        assert_eq!(
+            row(chosen(), handed_over("1.0.0", &installed), Some("1.0.0")).1,
+            "True/Success: installed from \"r/p:1.0.0\""
+        );
+    }
+
+    #[test]
+    fn an_upgrade_that_fails_leaves_what_runs_and_says_why() {
+        let chosen = Resolution::Chosen(bundle("1.1.0"));
+        let failing = [("Installed", "False", "Deployment \"x\" is invalid")];
+        assert_eq!(
+            row(chosen, handed_over("1.1.0", &failing), Some("1.0.0")).1,
+            "True/Success: installed from \"r/p:1.0.0\"; moving to p 1.1.0: Deployment \"x\" is \
+             invalid"
+        );
+    }
+
+    #[test]
+    fn what_runs_and_is_out_of_order_is_reported() {
+        let chosen = Resolution::Chosen(bundle("1.0.0"));
+        let failing = [("Installed", "False", "boom")];
+        assert_eq!(
+            row(chosen, handed_over("1.0.0", &failing), Some("1.0.0")).1,
+            "False/InstallationFailed: bundledeployment not ready: boom"
+        );
+    }
+}
