@@ -1,3 +1,46 @@
-//! (in progress)
+//! Bundles and BundleDeployments: fetch, pin, store, render, apply, repair, remove.
+//!
+//! **Problem.** Somebody names a bundle, often by a tag that may move tomorrow, and wants what is in
+//! it to run in the cluster: completely or not at all, repaired when somebody changes it, replaced
+//! when the next version comes, and taken away without a trace. The registry may be away, the
+//! process may be killed at any instruction, and others work on the same cluster.
+//!
+//! **Model.** A `Bundle` is content that was fetched once: its controller resolves the source,
+//! stores what it found by digest and pins the Bundle to it for ever. A `BundleDeployment` makes the
+//! Bundle of its template, renders the stored content and applies the objects through `olm-apply`;
+//! what may exist because of it stands in `status.inventory` before it does. The webhook guards the
+//! `spec` of Bundles.
+//!
+//! **Guarantees.**
+//!
+//! * A Bundle means the same bytes for ever: content that is lost is fetched again by the digest
+//!   that was pinned.
+//! * What is installed stays installed and repaired while a new template is pending, fails to
+//!   unpack or is refused, and while registries are away.
+//! * Nothing is written before everything was tried; nothing that is somebody else's is written to.
+//! * `Installed` is true only when everything is applied and works, and speaks of a generation.
+//! * No progress lives in memory alone.
+//!
+//! ```
+//! use olm_rukpak::{Cli, Command};
+//! use clap::Parser as _;
+//!
+//! let cli = Cli::try_parse_from(["rukpak", "manager", "--storage-dir=/var/cache/rukpak"])?;
+//! assert!(matches!(cli.command, Command::Manager(_)));
+//! # Ok::<(), clap::Error>(())
+//! ```
 
+mod args;
+mod bundle;
+mod contents;
+mod deployment;
+mod format;
+mod messages;
+mod pin;
+mod process;
 pub mod rbac;
+mod secrets;
+mod webhook;
+
+pub use args::{Cli, Command, ManagerArgs, WebhooksArgs};
+pub use process::{RunError, manager, webhooks};

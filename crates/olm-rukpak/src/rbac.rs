@@ -20,6 +20,12 @@ pub fn permissions() -> Permissions {
 
 /// The permissions of the webhooks, which judge Bundles and never write objects of others.
 pub fn webhook_permissions() -> Permissions {
+    // Whether the ConfigMaps that a Bundle names are immutable.
+    let mut namespace = vec![rule("", &["configmaps"], &["get"])];
+    namespace.extend(serving_certificate(
+        "rukpak-webhooks-tls",
+        names::TRUST_CONFIG_MAP,
+    ));
     Permissions {
         cluster: vec![named_rule(
             "admissionregistration.k8s.io",
@@ -27,6 +33,6 @@ pub fn webhook_permissions() -> Permissions {
             &[names::WEBHOOK_CONFIGURATION],
             &["get", "list", "watch", "patch", "update"],
         )],
-        namespace: serving_certificate("rukpak-webhooks-tls", names::TRUST_CONFIG_MAP),
+        namespace,
     }
 }

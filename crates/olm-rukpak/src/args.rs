@@ -1,0 +1,98 @@
+//! The flags of the `rukpak` binary.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use olm_runtime::CommonArgs;
+
+/// Fetches bundles and applies them to the cluster, or judges Bundles at admission
+#[derive(Debug, Parser)]
+#[command(name = "rukpak", version)]
+pub struct Cli {
+    /// What to be.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The parts of rukpak, which run in Deployments of their own: admission must not hold the rights
+/// of the one who applies.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controllers of Bundles and BundleDeployments
+    Manager(ManagerArgs),
+    /// Serve the admission webhook of Bundles
+    Webhooks(WebhooksArgs),
+}
+
+/// Flags of `rukpak manager`.
+#[derive(Debug, Clone, Args)]
+pub struct ManagerArgs {
+    /// Flags that every process has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+
+    /// Directory that the content of Bundles is kept in
+    #[arg(long, value_name = "DIRECTORY", default_value = "/var/cache/rukpak")]
+    pub storage_dir: PathBuf,
+
+    /// Registry, as host or host:port, that is spoken to in plain HTTP; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub plain_http_registry: Vec<String>,
+
+    /// PEM file of authorities that registries are trusted by, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub registry_ca_file: Option<PathBuf>,
+
+    /// Further name of this server; may be repeated. Kept for a server of content
+    #[arg(long, value_name = "NAME")]
+    pub tls_san: Vec<String>,
+}
+
+/// Flags of `rukpak webhooks`.
+#[derive(Debug, Clone, Args)]
+pub struct WebhooksArgs {
+    /// Flags that every process has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+
+    /// Address of the webhook server
+    #[arg(long, value_name = "ADDRESS", default_value = ":9443")]
+    pub webhook_bind_address: String,
+
+    /// Further name or address that the server's certificate is for; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub tls_san: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_those_of_the_chart() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from([
+            "rukpak",
+            "manager",
+            "--leader-elect",
+            "--storage-dir=/s",
+            "--plain-http-registry=a:5000",
+            "--plain-http-registry=b",
+        ])
+        .unwrap();
+        let Command::Manager(args) = cli.command else {
+            panic!("another command")
+        };
+        assert_eq!(args.plain_http_registry, ["a:5000", "b"]);
+        assert!(args.common.leader_elect);
+        let cli = Cli::try_parse_from(["rukpak", "webhooks", "--tls-san=127.0.0.1"]).unwrap();
+        let Command::Webhooks(args) = cli.command else {
+            panic!("another command")
+        };
+        assert_eq!(args.webhook_bind_address, ":9443");
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a pass over a Bundle failed, and when it is worth another try.
+
+use olm_fs::StoreError;
+use olm_registry::ReferenceError;
+use olm_runtime::phase::TimedOut;
+use olm_runtime::status::StatusError;
+use olm_runtime::{Failure, Retry};
+use olm_source::SourceError;
+
+use crate::format::FormatError;
+use crate::messages;
+use crate::secrets::PullSecretError;
+
+/// Why a Bundle cannot be unpacked or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BundleError {
+    /// Content of this type of source is not fetched.
+    #[error("source type \"{0}\" is not supported")]
+    UnsupportedSource(String),
+    /// The source says that it is an image and names none.
+    #[error("bundle source image configuration is unset")]
+    NoImage,
+    /// The name of the image cannot be read.
+    #[error("error parsing image reference `{reference}`")]
+    Reference {
+        /// The name.
+        reference: String,
+        /// What is wrong with it.
+        source: ReferenceError,
+    },
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    PullSecret(#[from] PullSecretError),
+    /// The image cannot be fetched.
+    #[error("{source}")]
+    Source {
+        /// Why not.
+        source: SourceError,
+        /// Whether it never can be.
+        is_terminal: bool,
+    },
+    /// The content is not a bundle.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The disk refuses.
+    #[error("cannot use the content store")]
+    Store(#[from] StoreError),
+    /// It took too long.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+    /// The API server refuses or is away.
+    #[error("cannot {0} the Bundle")]
+    Api(&'static str, #[source] kube::Error),
+    /// The status cannot be written.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl BundleError {
+    /// What the status says of it; nothing where the status is not about that.
+    pub(crate) fn message(&self) -> Option<String> {
+        let chain = olm_runtime::Chain(self);
+        match self {
+            Self::Format(_) => Some(chain.to_string()),
+            Self::Store(_) => Some(format!("{}{chain}", messages::PERSIST)),
+            Self::Api(..) | Self::Status(_) => None,
+            _ => Some(format!("{}{chain}", messages::SOURCE)),
+        }
+    }
+}
+
+impl Failure for BundleError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::UnsupportedSource(_) | Self::NoImage | Self::Reference { .. } => "InvalidSource",
+            Self::PullSecret(_) => "PullSecretFailed",
+            Self::Source { .. } => "SourceFailed",
+            Self::Format(_) => "InvalidBundle",
+            Self::Store(_) => "StoreFailed",
+            Self::TimedOut(_) => "TimedOut",
+            Self::Api(..) => "APIError",
+            Self::Status(_) => "StatusFailed",
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            // The spec cannot change, and the same content is as unfit the next time.
+            Self::UnsupportedSource(_)
+            | Self::NoImage
+            | Self::Reference { .. }
+            | Self::Format(_)
+            | Self::Source {
+                is_terminal: true, ..
+            } => Retry::OnChange,
+            _ => Retry::Backoff,
+        }
+    }
+}

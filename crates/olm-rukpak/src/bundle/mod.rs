@@ -1,0 +1,96 @@
+//! The controller of Bundles: fetch, check, pin, store.
+
+mod error;
+mod reconcile;
+mod status;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use kube::{Api, Client};
+use olm_api::bundle::Bundle;
+use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::names;
+use olm_fs::Digest;
+use olm_runtime::Objects;
+use olm_runtime::events::Events;
+use olm_runtime::status::StatusWriter;
+
+use crate::contents::Contents;
+use crate::pin;
+
+/// Reconciles Bundles of the classes that this controller knows.
+pub(crate) struct BundleReconciler {
+    client: Client,
+    bundles: Api<Bundle>,
+    status: StatusWriter,
+    events: Events,
+    contents: Contents,
+    references: References,
+    system_namespace: String,
+    fetch_within: Duration,
+}
+
+/// Longest time for one image.
+const FETCH_WITHIN: Duration = Duration::from_mins(8);
+
+impl BundleReconciler {
+    pub(crate) fn new(
+        client: Client,
+        events: Events,
+        contents: Contents,
+        references: References,
+        system_namespace: String,
+    ) -> Self {
+        Self {
+            bundles: Api::all(client.clone()),
+            status: StatusWriter::new(client.clone(), names::MANAGER_RUKPAK)
+                .owning_conditions(&status::OWNED),
+            client,
+            events,
+            contents,
+            references,
+            system_namespace,
+            fetch_within: FETCH_WITHIN,
+        }
+    }
+}
+
+/// Who needs which content, as far as the caches know.
+#[derive(Clone, Debug)]
+pub(crate) struct References {
+    bundles: Objects<Bundle>,
+    deployments: Objects<BundleDeployment>,
+}
+
+impl References {
+    pub(crate) fn new(bundles: Objects<Bundle>, deployments: Objects<BundleDeployment>) -> Self {
+        Self {
+            bundles,
+            deployments,
+        }
+    }
+
+    /// Waits until the caches are filled; `false` when they never will be.
+    pub(crate) async fn ready(&self) -> bool {
+        self.bundles.wait_until_ready().await && self.deployments.wait_until_ready().await
+    }
+
+    /// Every digest that a Bundle is pinned to or that a BundleDeployment runs or applies, leaving
+    /// out the Bundle with the UID `except`.
+    pub(crate) fn digests(&self, except: Option<&str>) -> HashSet<Digest> {
+        let bundles = self.bundles.all();
+        let pinned = bundles
+            .iter()
+            .filter(|bundle| except.is_none() || bundle.metadata.uid.as_deref() != except)
+            .filter_map(|bundle| pin::digest(bundle.status.as_ref()?));
+        let deployments = self.deployments.all();
+        let applied = deployments
+            .iter()
+            .filter_map(|deployment| deployment.status.as_ref()?.inventory.as_ref())
+            .flat_map(|inventory| [&inventory.installed, &inventory.applying])
+            .flatten()
+            .filter_map(|applied| applied.content_digest.parse().ok());
+        pinned.chain(applied).collect()
+    }
+}

@@ -1,0 +1,197 @@
+//! One pass over a Bundle.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kube::{Resource as _, ResourceExt as _};
+use olm_api::bundle::{Bundle, BundleSource};
+use olm_api::conditions::UNPACKED;
+use olm_api::names::FINALIZER_BUNDLE;
+use olm_registry::Reference;
+use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer};
+use olm_source::SourceError;
+use olm_tree::MemoryTree;
+
+use super::BundleReconciler;
+use super::error::BundleError;
+use super::status::{self, Outcome};
+use crate::contents::blocking;
+use crate::format::Format;
+use crate::{messages, pin, secrets};
+
+#[async_trait]
+impl Reconciler for BundleReconciler {
+    type Object = Bundle;
+    type Error = BundleError;
+    const NAME: &'static str = "bundle";
+
+    async fn reconcile(&self, object: Arc<Bundle>, pass: &Pass) -> Result<Action, BundleError> {
+        let Some(format) = Format::of_class(&object.spec.provisioner_class_name) else {
+            return Ok(Action::AwaitChange);
+        };
+        let Some(object) = self.current(object).await? else {
+            return Ok(Action::AwaitChange);
+        };
+        if finalizer::is_deleting(object.as_ref()) {
+            return self.clean_up(&object, pass).await;
+        }
+        finalizer::ensure(&self.client, object.as_ref(), FINALIZER_BUNDLE)
+            .await
+            .map_err(|source| BundleError::Api("add the finalizer to", source))?;
+        match self.unpack(&object, format, pass).await {
+            Ok(source) => {
+                self.report(&object, &Outcome::Unpacked(Box::new(source)), pass)
+                    .await?;
+                Ok(Action::AwaitChange)
+            }
+            Err(error) => {
+                if let Some(message) = error.message() {
+                    self.report(&object, &Outcome::Failing(message), pass)
+                        .await?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl BundleReconciler {
+    /// The object as it is now, where the cache may not know yet what it was pinned to: a second
+    /// resolution could have another result.
+    async fn current(&self, object: Arc<Bundle>) -> Result<Option<Arc<Bundle>>, BundleError> {
+        let known = object
+            .status
+            .as_ref()
+            .is_some_and(|status| pin::digest(status).is_some());
+        if known && finalizer::has(object.as_ref(), FINALIZER_BUNDLE) {
+            return Ok(Some(object));
+        }
+        let live = self
+            .bundles
+            .get_opt(&object.name_any())
+            .await
+            .map_err(|source| BundleError::Api("read", source))?;
+        Ok(live.filter(|live| live.uid() == object.uid()).map(Arc::new))
+    }
+
+    /// Sees to it that the content is stored; returns what the source resolved to.
+    async fn unpack(
+        &self,
+        object: &Bundle,
+        format: Format,
+        pass: &Pass,
+    ) -> Result<BundleSource, BundleError> {
+        let source = &object.spec.source;
+        if source.kind != "image" {
+            return Err(BundleError::UnsupportedSource(source.kind.clone()));
+        }
+        let image = source.image.as_ref().ok_or(BundleError::NoImage)?;
+        let pinned = object.status.as_ref().and_then(|status| {
+            let resolved = status.resolved_source.clone()?;
+            Some((
+                resolved,
+                pin::reference(status)?.to_owned(),
+                pin::digest(status)?,
+            ))
+        });
+        if let Some((resolved, _, digest)) = &pinned
+            && self.contents.get(digest).await?.is_some()
+        {
+            return Ok(resolved.clone());
+        }
+        let text = pinned
+            .as_ref()
+            .map_or(&image.reference, |(_, reference, _)| reference);
+        let reference = Reference::parse(text).map_err(|source| BundleError::Reference {
+            reference: text.clone(),
+            source,
+        })?;
+        self.report(object, &Outcome::Unpacking, pass).await?;
+        let fetched = pass
+            .phase("fetch", self.fetch_within, async {
+                let secret = image.pull_secret.as_deref();
+                let access =
+                    secrets::access(&self.client, &self.system_namespace, secret, &reference)
+                        .await?;
+                let fetched = self.contents.fetch(&reference, &access).await;
+                fetched.map_err(|source| unfetched(source, format, &reference))
+            })
+            .await??;
+        let tree = fetched.tree;
+        blocking(move || format.check(&tree)).await?;
+        tracing::info!(bundle = %object.name_any(), resolved = %fetched.resolved, "unpacked");
+        Ok(match pinned {
+            Some((resolved, ..)) => resolved,
+            None => pin::source(fetched.resolved.to_string()),
+        })
+    }
+
+    async fn clean_up(&self, object: &Bundle, pass: &Pass) -> Result<Action, BundleError> {
+        if !finalizer::has(object, FINALIZER_BUNDLE) {
+            return Ok(Action::AwaitChange);
+        }
+        if let Some(digest) = object.status.as_ref().and_then(pin::digest) {
+            let uid = object.meta().uid.as_deref();
+            let referred = || self.references.digests(uid).contains(&digest);
+            if let Err(error) = self.contents.release(&digest, referred).await {
+                let message = messages::finalizer_failed(&error);
+                self.report(object, &Outcome::CleanupFailed(message), pass)
+                    .await?;
+                return Err(error.into());
+            }
+        }
+        finalizer::remove(&self.client, object, FINALIZER_BUNDLE)
+            .await
+            .map_err(|source| BundleError::Api("remove the finalizer from", source))?;
+        Ok(Action::AwaitChange)
+    }
+
+    /// Writes the status, and an event where it says something new.
+    async fn report(
+        &self,
+        object: &Bundle,
+        outcome: &Outcome,
+        pass: &Pass,
+    ) -> Result<(), BundleError> {
+        let status = status::project(object, outcome, pass.now());
+        self.status.apply(object, &status).await?;
+        let before = object.status.iter().flat_map(|status| &status.conditions);
+        let before = before
+            .into_iter()
+            .find(|condition| condition.type_ == UNPACKED);
+        let Some(now) = conditions::get(&status.conditions, UNPACKED) else {
+            return Ok(());
+        };
+        let is_news = before
+            .is_none_or(|before| (&before.reason, &before.message) != (&now.reason, &now.message));
+        match outcome {
+            Outcome::Unpacking => {}
+            _ if !is_news => {}
+            Outcome::Unpacked(_) => {
+                self.events
+                    .normal(object, &now.reason, "Unpack", &now.message)
+                    .await;
+            }
+            Outcome::Failing(_) | Outcome::CleanupFailed(_) => {
+                self.events
+                    .warning(object, &now.reason, "Unpack", &now.message)
+                    .await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An image without any folder of a bundle is an empty bundle, and refused in the words for that.
+fn unfetched(source: SourceError, format: Format, reference: &Reference) -> BundleError {
+    if let SourceError::Empty { .. } = source
+        && let Err(error) = format.check(&MemoryTree::new())
+    {
+        return error.into();
+    }
+    let is_terminal = source.is_terminal(reference);
+    BundleError::Source {
+        source,
+        is_terminal,
+    }
+}

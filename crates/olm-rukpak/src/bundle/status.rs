@@ -1,0 +1,160 @@
+//! The status of a Bundle, as a pure function of what was and what a pass found.
+
+use jiff::Timestamp;
+use olm_api::bundle::{Bundle, BundleSource, BundleStatus};
+use olm_api::conditions::{UNPACKED, phase, unpack};
+use olm_runtime::conditions::{self, Status};
+
+use crate::messages;
+
+/// The condition types that this controller writes.
+pub(crate) const OWNED: [&str; 1] = [UNPACKED];
+
+/// How a Bundle stands after a pass (`spec/rukpak.md` 3.3).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// The content is about to be fetched.
+    Unpacking,
+    /// The content is stored; what the source resolved to.
+    Unpacked(Box<BundleSource>),
+    /// The content cannot be had or is not fit; why.
+    Failing(String),
+    /// The clean-up before deletion failed; why.
+    CleanupFailed(String),
+}
+
+impl Outcome {
+    /// Phase, and status, reason and message of the condition `Unpacked`.
+    pub(crate) fn words(&self, kind: &str) -> (&'static str, Status, &'static str, String) {
+        match self {
+            Self::Unpacking => (
+                phase::UNPACKING,
+                Status::False,
+                unpack::UNPACKING,
+                String::new(),
+            ),
+            Self::Unpacked(_) => (
+                phase::UNPACKED,
+                Status::True,
+                unpack::SUCCESSFUL,
+                messages::unpacked(kind),
+            ),
+            Self::Failing(why) => (phase::FAILING, Status::False, unpack::FAILED, why.clone()),
+            Self::CleanupFailed(why) => (
+                phase::FAILING,
+                Status::Unknown,
+                unpack::PROCESSING_FINALIZER_FAILED,
+                why.clone(),
+            ),
+        }
+    }
+}
+
+/// The status after a pass. What the source once resolved to is kept whatever happens (D2): content
+/// that was lost is fetched again from there.
+pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> BundleStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation;
+    let (phase, truth, reason, message) = outcome.words(&object.spec.source.kind);
+    let mut status = BundleStatus {
+        phase: Some(phase.to_owned()),
+        resolved_source: match outcome {
+            Outcome::Unpacked(source) => Some(source.as_ref().clone()),
+            _ => before.resolved_source,
+        },
+        content_url: None,
+        observed_generation: generation,
+        conditions: conditions::owned(&before.conditions, &OWNED),
+    };
+    conditions::set(
+        &mut status.conditions,
+        UNPACKED,
+        truth,
+        reason,
+        &message,
+        generation,
+        now,
+    );
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use olm_api::bundle::{BundleSpec, ImageSource};
+    use rstest::rstest;
+
+    use super::*;
+    use crate::pin;
+
+    fn bundle() -> Bundle {
+        let source = BundleSource {
+            kind: "image".to_owned(),
+            image: Some(ImageSource {
+                reference: "a/b:v1".to_owned(),
+                pull_secret: None,
+            }),
+            ..BundleSource::default()
+        };
+        let mut bundle = Bundle::new(
+            "b",
+            BundleSpec {
+                provisioner_class_name: "core-rukpak-io-plain".to_owned(),
+                source,
+            },
+        );
+        bundle.metadata.generation = Some(3);
+        bundle
+    }
+
+    fn resolved() -> BundleSource {
+        pin::source(format!("a/b@sha256:{}", "0".repeat(64)))
+    }
+
+    #[rstest]
+    #[case::unpacking(Outcome::Unpacking, "Unpacking", "False", "Unpacking", "")]
+    #[case::unpacked(
+        Outcome::Unpacked(Box::new(resolved())),
+        "Unpacked",
+        "True",
+        "UnpackSuccessful",
+        "Successfully unpacked the image Bundle"
+    )]
+    #[case::failing(Outcome::Failing("source bundle content: no".into()), "Failing", "False", "UnpackFailed",
+        "source bundle content: no")]
+    #[case::finalizer(Outcome::CleanupFailed("x".into()), "Failing", "Unknown", "ProcessingFinalizerFailed", "x")]
+    fn each_outcome_has_its_words(
+        #[case] outcome: Outcome,
+        #[case] phase: &str,
+        #[case] truth: &str,
+        #[case] reason: &str,
+        #[case] message: &str,
+    ) {
+        let status = project(&bundle(), &outcome, Timestamp::from_second(1).unwrap());
+        let condition = status.conditions.first().unwrap();
+        assert_eq!(status.phase.as_deref(), Some(phase));
+        assert_eq!(status.observed_generation, Some(3));
+        assert_eq!(condition.type_, "Unpacked");
+        assert_eq!(condition.status, truth);
+        assert_eq!(condition.reason, reason);
+        assert_eq!(condition.message, message);
+        let is_resolved = matches!(outcome, Outcome::Unpacked(_));
+        assert_eq!(status.resolved_source.is_some(), is_resolved);
+    }
+
+    #[test]
+    fn a_pin_is_never_lost_and_never_moves_by_failing() {
+        let mut bundle = bundle();
+        let now = Timestamp::from_second(1).unwrap();
+        bundle.status = Some(project(
+            &bundle,
+            &Outcome::Unpacked(Box::new(resolved())),
+            now,
+        ));
+        for outcome in [Outcome::Unpacking, Outcome::Failing("no".into())] {
+            let status = project(&bundle, &outcome, now);
+            assert_eq!(status.resolved_source, Some(resolved()));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The content of Bundles on disk: fetched once, stored by digest, removed when nobody refers to it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use olm_fs::layers::Caps;
+use olm_fs::{Digest, DirTree, Store, StoreError};
+use olm_registry::{Access, Client, Reference};
+use olm_source::SourceError;
+use olm_source::image::{self, Fetched, Filter};
+use olm_tree::RelPath;
+use tokio::sync::RwLock;
+use tokio::time::Instant;
+
+/// How long content that was just used is kept although no cache shows who refers to it: caches lag
+/// behind the statuses that were written.
+const SETTLE: Duration = Duration::from_mins(1);
+
+/// The store of contents and the way to fill it; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Contents {
+    store: Store,
+    registry: Client,
+    filter: Filter,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Held for reading while content is fetched, and for writing while content is removed.
+    filling: RwLock<()>,
+    /// When each digest was last used.
+    used: Mutex<HashMap<Digest, Instant>>,
+}
+
+impl Contents {
+    /// Opens the store in `directory` and removes what a crash left half done.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub(crate) fn open(directory: &Path, registry: Client) -> Result<Self, StoreError> {
+        let store = Store::open(&directory.join("bundles"))?;
+        let swept = store.sweep()?;
+        if swept > 0 {
+            tracing::info!(swept, "removed what an earlier process left half done");
+        }
+        let folders = ["manifests", "metadata"].map(RelPath::parse);
+        let filter = Filter::Folders(folders.into_iter().flatten().collect());
+        Ok(Self {
+            store,
+            registry,
+            filter,
+            shared: Arc::default(),
+        })
+    }
+
+    /// Fetches an image and stores what a bundle consists of, flushed to disk: the folders
+    /// `manifests` and `metadata`. An image has whatever else its author built it on.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored then that was not there before.
+    pub(crate) async fn fetch(
+        &self,
+        reference: &Reference,
+        access: &Access,
+    ) -> Result<Fetched, SourceError> {
+        let _filling = self.shared.filling.read().await;
+        let fetched = image::fetch(
+            &self.registry,
+            reference,
+            access,
+            &self.filter,
+            Caps::BUNDLE,
+            &self.store,
+        )
+        .await?;
+        self.touch(&fetched.digest);
+        Ok(fetched)
+    }
+
+    /// The content of a digest, if it is stored.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub(crate) async fn get(&self, digest: &Digest) -> Result<Option<DirTree>, StoreError> {
+        let _filling = self.shared.filling.read().await;
+        let (store, wanted) = (self.store.clone(), digest.clone());
+        let tree = blocking(move || store.get(&wanted)).await?;
+        if tree.is_some() {
+            self.touch(digest);
+        }
+        Ok(tree)
+    }
+
+    /// Removes `digest` unless it was used a moment ago or `referred` says that somebody needs it.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub(crate) async fn release(
+        &self,
+        digest: &Digest,
+        referred: impl FnOnce() -> bool,
+    ) -> Result<(), StoreError> {
+        let _filling = self.shared.filling.write().await;
+        if self.is_recent(digest) || referred() {
+            return Ok(());
+        }
+        let (store, digest) = (self.store.clone(), digest.clone());
+        blocking(move || store.remove(&digest))
+            .await
+            .map(|_removed| ())
+    }
+
+    /// Removes everything that is neither in `referred` nor was used a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub(crate) async fn sweep(
+        &self,
+        referred: impl FnOnce() -> HashSet<Digest>,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let _filling = self.shared.filling.write().await;
+        let mut keep = referred();
+        {
+            let mut used = self
+                .shared
+                .used
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            used.retain(|_, at| at.elapsed() < SETTLE);
+            keep.extend(used.keys().cloned());
+        }
+        let store = self.store.clone();
+        blocking(move || {
+            store.sweep()?;
+            store.retain(|digest| keep.contains(digest))
+        })
+        .await
+    }
+
+    fn touch(&self, digest: &Digest) {
+        let mut used = self
+            .shared
+            .used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        used.insert(digest.clone(), Instant::now());
+    }
+
+    fn is_recent(&self, digest: &Digest) -> bool {
+        let used = self
+            .shared
+            .used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        used.get(digest).is_some_and(|at| at.elapsed() < SETTLE)
+    }
+}
+
+/// Runs what blocks where it may. A panic goes on in the caller, who has a place for it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away and this task with it.
+            Err(_cancelled) => std::future::pending().await,
+        },
+    }
+}

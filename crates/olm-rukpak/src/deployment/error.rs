@@ -1,0 +1,120 @@
+//! Why a pass over a BundleDeployment failed, and when it is worth another try.
+
+use std::time::Duration;
+
+use olm_apply::ApplyError;
+use olm_fs::StoreError;
+use olm_runtime::status::StatusError;
+use olm_runtime::{Failure, Retry};
+
+use super::certificates::CertificateError;
+use super::namespace::NamespaceError;
+use crate::format::FormatError;
+
+/// How soon to look for a kind again that nobody serves yet. Definitions of other
+/// BundleDeployments wake those that wait at once; this is for definitions from elsewhere.
+const KIND_AGAIN: Duration = Duration::from_secs(15);
+
+/// How soon to look for content again that is about to be fetched.
+const CONTENT_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why a BundleDeployment is not as it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum DeploymentError {
+    /// The API server refuses a Bundle.
+    #[error("cannot {operation} Bundle `{bundle}`")]
+    Bundle {
+        /// What was attempted.
+        operation: &'static str,
+        /// Name of the Bundle.
+        bundle: String,
+        /// What the client found.
+        source: kube::Error,
+    },
+    /// A Bundle of the name that the template gives is somebody else's.
+    #[error("Bundle `{0}` exists and was not made by this BundleDeployment")]
+    ForeignBundle(String),
+    /// The content of a Bundle is not in the store.
+    #[error("the content of Bundle `{0}` is not in the store and is fetched again")]
+    NoContent(String),
+    /// The disk refuses.
+    #[error("cannot read the content of Bundle `{bundle}`")]
+    Store {
+        /// Name of the Bundle.
+        bundle: String,
+        /// What the store found.
+        source: StoreError,
+    },
+    /// The content cannot be turned into objects.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// There is no namespace to install in.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// The namespace cannot be made.
+    #[error("cannot make namespace `{namespace}`")]
+    MakeNamespace {
+        /// Name of the namespace.
+        namespace: String,
+        /// What the client found.
+        source: kube::Error,
+    },
+    /// The certificates cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The objects cannot be applied, read or removed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The API server refuses or is away.
+    #[error("cannot {0} the BundleDeployment")]
+    Api(&'static str, #[source] kube::Error),
+    /// The status cannot be written.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl DeploymentError {
+    /// What a condition says of it.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Apply(error) => error.message(),
+            other => olm_runtime::Chain(other).to_string(),
+        }
+    }
+
+    /// Whether the same may succeed without anybody changing the bundle or the deployment, and
+    /// nothing was decided: such errors do not belong into the status of an installation.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Apply(error) => error.is_transient() && !matches!(error, ApplyError::Refused(_)),
+            Self::NoContent(_) | Self::Api(..) | Self::Status(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Failure for DeploymentError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Bundle { .. } | Self::ForeignBundle(_) => "BundleFailed",
+            Self::NoContent(_) | Self::Store { .. } => "ContentMissing",
+            Self::Format(_) => "BundleLoadFailed",
+            Self::Namespace(_) | Self::MakeNamespace { .. } => "NamespaceFailed",
+            Self::Certificate(_) => "CertificateFailed",
+            Self::Apply(_) => "ApplyFailed",
+            Self::Api(..) => "APIError",
+            Self::Status(_) => "StatusFailed",
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        match self {
+            // Neither the content nor the configuration gets better by waiting.
+            Self::Format(_) | Self::Namespace(_) => Retry::OnChange,
+            Self::NoContent(_) => Retry::After(CONTENT_AGAIN),
+            Self::Apply(error) if error.is_missing_kind() => Retry::After(KIND_AGAIN),
+            _ => Retry::Backoff,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Bringing the cluster to a bundle, and keeping it there.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
+use olm_api::bundle_deployment::{BundleDeployment, Inventory};
+use olm_api::names;
+use olm_apply::{Action, ApplyOptions, Health, ObjectId, ObjectSet, Owner, Phase, Placement};
+use olm_runtime::Pass;
+use serde_json::{Value, json};
+
+use super::load::Loaded;
+use crate::deployment::error::DeploymentError;
+use crate::deployment::status::Findings;
+use crate::deployment::{DeploymentReconciler, inventory};
+
+/// What for a bundle is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// To install it: what was there before goes once it works.
+    Install,
+    /// To repair it: it is installed.
+    Repair,
+}
+
+/// How far a bundle got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Everything is applied, and what is obsolete is gone.
+    Complete,
+    /// Something is waited for; in words.
+    Waiting(String),
+}
+
+/// What came of applying a bundle.
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    pub(crate) progress: Progress,
+    /// Health of everything that is applied so far.
+    pub(crate) health: Health,
+    /// When to look again, for the sake of certificates.
+    pub(crate) look_again: Option<Duration>,
+}
+
+impl DeploymentReconciler {
+    /// Takes the next steps towards `loaded`, as far as they go without waiting long.
+    ///
+    /// Nothing is written before everything was tried; what may exist is written to the status
+    /// before the first object is.
+    pub(crate) async fn bring(
+        &self,
+        object: &BundleDeployment,
+        loaded: Loaded,
+        aim: Aim,
+        findings: &mut Findings,
+        pass: &Pass,
+    ) -> Result<Installation, DeploymentError> {
+        let Loaded {
+            bundle,
+            objects,
+            namespace,
+            look_again,
+        } = loaded;
+        let owner = Owner::bundle_deployment(object.name_any());
+        let before = inventory::of(object.status.as_ref());
+        let known = inventory::ids(&before);
+
+        let ships_namespace = namespace
+            .as_deref()
+            .is_some_and(|name| ships(&objects, name));
+        let placement = Placement {
+            owner: owner.clone(),
+            install_namespace: namespace.clone(),
+            protected_namespaces: vec![self.system_namespace.clone()],
+        };
+        let set = self.applier.prepare(objects, &placement).await?;
+        if let Some(name) = &namespace
+            && !ships_namespace
+            && uses(&set, name)
+        {
+            self.ensure_namespace(name).await?;
+        }
+        let plan = self.applier.preflight(set, &known).await?;
+        let new = plan.inventory();
+        self.watches.ensure(&new).await?;
+
+        let begins = !plan.is_settled() && before.applying.as_ref() != Some(&bundle);
+        if !covers(&before, &new) || (aim == Aim::Install && begins) {
+            findings.inventory = Some(inventory::before(&before, &bundle, &new));
+            self.write_status(object, findings, pass).await?;
+        }
+        let options = ApplyOptions {
+            wait_for_workloads: true,
+            ..ApplyOptions::default()
+        };
+        let applied = self.applier.apply(plan, options).await?;
+        let brings_kinds = applied.results.iter().any(|result| {
+            Phase::of_object(&result.id) == Phase::CustomResourceDefinitions
+                && matches!(result.action, Action::Created | Action::Changed)
+        });
+        if applied.written() > 0 {
+            tracing::info!(bundle = %bundle.bundle, written = applied.written(), "applied objects");
+            self.watches.ensure(&new).await?;
+        }
+        if brings_kinds {
+            self.waker.failed_deployments();
+        }
+
+        let there: Vec<ObjectId> = applied
+            .results
+            .iter()
+            .map(|result| result.id.clone())
+            .collect();
+        let health = self.applier.read_health(&there).await?;
+        if !applied.is_complete() {
+            let progress = Progress::Waiting(waiting(&health, &applied.waiting));
+            return Ok(Installation {
+                progress,
+                health,
+                look_again,
+            });
+        }
+        if aim == Aim::Install && !health.is_healthy() {
+            let progress = Progress::Waiting(waiting(&health, &[]));
+            return Ok(Installation {
+                progress,
+                health,
+                look_again,
+            });
+        }
+        let pruned = self.applier.prune(&owner, &known, &new).await?;
+        if !pruned.removed.is_empty() {
+            tracing::info!(bundle = %bundle.bundle, removed = pruned.removed.len(), "pruned objects");
+        }
+        findings.inventory = Some(inventory::after(&bundle, &new, pruned.remaining()));
+        findings.install_namespace = namespace;
+        Ok(Installation {
+            progress: Progress::Complete,
+            health,
+            look_again,
+        })
+    }
+
+    /// Makes the install namespace where there is none. It is nobody's and never deleted: what
+    /// users put beside the operator must not go with it.
+    async fn ensure_namespace(&self, name: &str) -> Result<(), DeploymentError> {
+        let failed = |source| DeploymentError::MakeNamespace {
+            namespace: name.to_owned(),
+            source,
+        };
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        if namespaces.get_opt(name).await.map_err(failed)?.is_some() {
+            return Ok(());
+        }
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let parameters = PatchParams::apply(names::MANAGER_RUKPAK);
+        namespaces
+            .patch(name, &parameters, &Patch::Apply(&body))
+            .await
+            .map_err(failed)?;
+        tracing::info!(namespace = name, "made the install namespace");
+        Ok(())
+    }
+}
+
+/// Whether the objects bring the namespace `name` themselves.
+fn ships(objects: &[Value], name: &str) -> bool {
+    objects.iter().any(|object| {
+        object["kind"] == "Namespace"
+            && object["apiVersion"] == "v1"
+            && object["metadata"]["name"] == name
+    })
+}
+
+/// Whether the set needs the namespace `name`.
+fn uses(set: &ObjectSet, name: &str) -> bool {
+    set.ids().any(|id| id.namespace.as_deref() == Some(name))
+}
+
+/// Whether the inventory names every object of `new`, in the version that it is applied in.
+fn covers(inventory: &Inventory, new: &[ObjectId]) -> bool {
+    let known: std::collections::HashSet<ObjectId> =
+        inventory::ids(inventory).into_iter().collect();
+    new.iter().all(|id| known.contains(id))
+}
+
+/// What is waited for, in words.
+fn waiting(health: &Health, lines: &[String]) -> String {
+    let mut reasons: Vec<String> = health
+        .problems()
+        .iter()
+        .map(|(id, text)| format!("{id}: {text}"))
+        .collect();
+    if reasons.is_empty() {
+        reasons = lines.to_vec();
+    }
+    format!("waiting for {}", reasons.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_named() {
+        let lines = ["CustomResourceDefinition \"a\" is not established".to_owned()];
+        assert_eq!(
+            waiting(&Health::default(), &lines),
+            "waiting for CustomResourceDefinition \"a\" is not established"
+        );
+    }
+
+    #[test]
+    fn a_bundle_that_ships_its_namespace_owns_it() {
+        let objects = [json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}})];
+        assert!(ships(&objects, "a"));
+        assert!(!ships(&objects, "b"));
+    }
+}

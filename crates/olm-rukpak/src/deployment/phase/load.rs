@@ -1,0 +1,87 @@
+//! From a stored bundle to the objects to apply.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use olm_api::bundle_deployment::{AppliedBundle, BundleDeployment};
+use olm_fs::DirTree;
+use olm_runtime::Pass;
+use serde_json::Value;
+
+use crate::contents::blocking;
+use crate::deployment::error::DeploymentError;
+use crate::deployment::{DeploymentReconciler, certificates, namespace};
+use crate::format::{Format, FormatError};
+
+/// A bundle that is ready to be applied.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The bundle, and how it was rendered.
+    pub(crate) bundle: AppliedBundle,
+    pub(crate) objects: Vec<Value>,
+    /// Where objects go that name no namespace.
+    pub(crate) namespace: Option<String>,
+    /// When to look again, for the sake of certificates.
+    pub(crate) look_again: Option<Duration>,
+}
+
+impl DeploymentReconciler {
+    /// Renders the stored content of `bundle` for `object`, with its certificates.
+    pub(crate) async fn load(
+        &self,
+        object: &BundleDeployment,
+        mut bundle: AppliedBundle,
+        pass: &Pass,
+    ) -> Result<Loaded, DeploymentError> {
+        let tree = self.content(&bundle).await?;
+        let format = Format::of_class(&bundle.provisioner_class_name);
+        let content = blocking(move || {
+            let format = format.ok_or(FormatError::UnknownClass)?;
+            let content = format.load(&tree)?;
+            content.check_install_mode()?;
+            Ok::<_, FormatError>(content)
+        })
+        .await?;
+        bundle.certificate_provider = content
+            .uses_webhooks()
+            .then(|| certificates::PROVIDER.to_owned());
+        let suggested = content.suggested_namespace();
+        let namespace = namespace::choose(object, suggested.as_deref(), &self.system_namespace)?;
+        let target = namespace.clone();
+        let rendered = blocking(move || content.render(target.as_deref())).await?;
+        let mut objects = rendered.objects;
+        let look_again = certificates::add(
+            &self.client,
+            &self.system_namespace,
+            &object.name_any(),
+            &rendered.certificates,
+            &mut objects,
+            pass.now(),
+        )
+        .await?;
+        Ok(Loaded {
+            bundle,
+            objects,
+            namespace,
+            look_again,
+        })
+    }
+
+    async fn content(&self, bundle: &AppliedBundle) -> Result<DirTree, DeploymentError> {
+        let missing = || {
+            self.waker.bundle(&bundle.bundle);
+            DeploymentError::NoContent(bundle.bundle.clone())
+        };
+        let digest = bundle
+            .content_digest
+            .parse()
+            .map_err(|_malformed| missing())?;
+        let found = self.contents.get(&digest).await;
+        found
+            .map_err(|source| DeploymentError::Store {
+                bundle: bundle.bundle.clone(),
+                source,
+            })?
+            .ok_or_else(missing)
+    }
+}

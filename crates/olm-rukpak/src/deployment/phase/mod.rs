@@ -1,0 +1,8 @@
+//! The steps of a pass over a BundleDeployment.
+
+mod bundle;
+mod install;
+mod load;
+mod uninstall;
+
+pub(crate) use self::install::{Aim, Installation, Progress};

@@ -1,0 +1,116 @@
+//! Taking an installation away.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use olm_api::annotations::ABANDON_INSTANCES;
+use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::conditions::{UNINSTALLING, deployment as reasons};
+use olm_api::names::FINALIZER_BUNDLE_DEPLOYMENT;
+use olm_apply::{InstanceCount, Owner, Uninstall, UninstallOptions};
+use olm_runtime::{Action, Pass, conditions, finalizer};
+
+use crate::deployment::error::DeploymentError;
+use crate::deployment::status::{Findings, Said};
+use crate::deployment::{DeploymentReconciler, certificates, inventory};
+
+/// Pause between two looks at what is still going.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl DeploymentReconciler {
+    /// One step of the removal. Nothing is remembered between steps; the finalizer goes last.
+    pub(crate) async fn uninstall(
+        &self,
+        object: &BundleDeployment,
+        pass: &Pass,
+    ) -> Result<Action, DeploymentError> {
+        if !finalizer::has(object, FINALIZER_BUNDLE_DEPLOYMENT) {
+            return Ok(Action::AwaitChange);
+        }
+        let owner = Owner::bundle_deployment(object.name_any());
+        let installed = inventory::ids(&inventory::of(object.status.as_ref()));
+        let begun = object
+            .status
+            .as_ref()
+            .is_some_and(|status| conditions::get(&status.conditions, UNINSTALLING).is_some());
+        if !begun && !installed.is_empty() {
+            let counts = self.applier.remaining_instances(&owner, &installed).await?;
+            self.say(object, announcement(installed.len(), &counts), pass)
+                .await?;
+        }
+        let options = UninstallOptions {
+            abandon_instances: object
+                .annotations()
+                .get(ABANDON_INSTANCES)
+                .is_some_and(|value| value == "true"),
+            ..UninstallOptions::default()
+        };
+        match self.applier.uninstall(&owner, &installed, options).await {
+            Ok(Uninstall::Done { left }) => {
+                let name = object.name_any();
+                certificates::remove_authority(&self.client, &self.system_namespace, &name).await?;
+                finalizer::remove(&self.client, object, FINALIZER_BUNDLE_DEPLOYMENT)
+                    .await
+                    .map_err(|source| DeploymentError::Api("remove the finalizer from", source))?;
+                let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+                tracing::info!(deployment = %name, objects = installed.len(), ?left, "uninstalled");
+                self.waker.failed_deployments();
+                Ok(Action::AwaitChange)
+            }
+            Ok(waiting) => {
+                self.say(object, waiting.to_string(), pass).await?;
+                Ok(Action::RequeueAfter(LOOK_AGAIN))
+            }
+            Err(error) => {
+                let error = DeploymentError::from(error);
+                self.say(object, error.message(), pass).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn say(
+        &self,
+        object: &BundleDeployment,
+        message: String,
+        pass: &Pass,
+    ) -> Result<(), DeploymentError> {
+        let findings = Findings {
+            uninstalling: Some(Said::yes(reasons::UNINSTALLING, message)),
+            ..Findings::default()
+        };
+        self.write_status(object, &findings, pass).await
+    }
+}
+
+/// What is said before the first delete.
+fn announcement(objects: usize, counts: &[InstanceCount]) -> String {
+    let mut text = format!("removing the {objects} objects of the bundle");
+    if !counts.is_empty() {
+        let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
+        text.push_str("; custom resources go with their definitions: ");
+        text.push_str(&counts.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_are_counted_before_the_first_delete() {
+        let count = InstanceCount {
+            definition: "widgets.example.com".to_owned(),
+            kind: "Widget".to_owned(),
+            count: 2,
+            examples: vec!["a/b".to_owned(), "a/c".to_owned()],
+        };
+        assert_eq!(
+            announcement(7, &[count]),
+            "removing the 7 objects of the bundle; custom resources go with their definitions: widgets.example.com \
+             (2 left: a/b, a/c)"
+        );
+        assert_eq!(announcement(1, &[]), "removing the 1 objects of the bundle");
+    }
+}

@@ -1,0 +1,282 @@
+//! One pass over a BundleDeployment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kube::ResourceExt as _;
+use olm_api::bundle_deployment::{AppliedBundle, BundleDeployment};
+use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, deployment as reasons};
+use olm_api::names::{FINALIZER_BUNDLE_DEPLOYMENT, PROVISIONER_PLAIN};
+use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer};
+
+use super::bundles::{self, Standing};
+use super::error::DeploymentError;
+use super::phase::{Aim, Installation, Progress};
+use super::status::{self, Findings, Said};
+use super::{DeploymentReconciler, inventory};
+use crate::messages;
+
+/// How soon to look again while something is waited for whose changes are watched, too.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Failures in a row after which a passing one is shown.
+const SHOWN_AFTER: u32 = 2;
+
+#[async_trait]
+impl Reconciler for DeploymentReconciler {
+    type Object = BundleDeployment;
+    type Error = DeploymentError;
+    const NAME: &'static str = "bundledeployment";
+
+    async fn reconcile(
+        &self,
+        object: Arc<BundleDeployment>,
+        pass: &Pass,
+    ) -> Result<Action, DeploymentError> {
+        if object.spec.provisioner_class_name != PROVISIONER_PLAIN {
+            return Ok(Action::AwaitChange);
+        }
+        // The inventory must be the one that was written last, which a cache does not promise.
+        let live = self
+            .deployments
+            .get_opt(&object.name_any())
+            .await
+            .map_err(|source| DeploymentError::Api("read", source))?;
+        let Some(object) = live.filter(|live| live.uid() == object.uid()) else {
+            return Ok(Action::AwaitChange);
+        };
+        if finalizer::is_deleting(&object) {
+            return self.uninstall(&object, pass).await;
+        }
+        finalizer::ensure(&self.client, &object, FINALIZER_BUNDLE_DEPLOYMENT)
+            .await
+            .map_err(|source| DeploymentError::Api("add the finalizer to", source))?;
+
+        let mut findings = Findings::default();
+        let outcome = self.settle(&object, &mut findings, pass).await;
+        self.write_status(&object, &findings, pass).await?;
+        self.publish(&object, &findings).await;
+        // Only what the status no longer speaks of may go.
+        if let (Ok(_), Some(installed), Some(said)) =
+            (&outcome, &findings.active_bundle, &findings.installed)
+            && said.is_yes()
+        {
+            self.collect_bundles(&object, installed, true).await?;
+        }
+        outcome
+    }
+}
+
+impl DeploymentReconciler {
+    async fn settle(
+        &self,
+        object: &BundleDeployment,
+        findings: &mut Findings,
+        pass: &Pass,
+    ) -> Result<Action, DeploymentError> {
+        let (name, standing) = match self.wanted_bundle(object).await {
+            Ok(found) => found,
+            Err(error) => {
+                findings.valid = Some(Said::unknown(reasons::RECONCILE_FAILED, error.message()));
+                self.repair(object, findings, pass).await;
+                return Err(error);
+            }
+        };
+        findings.valid = Some(bundles::said(&name, &standing));
+        self.collect_bundles(object, &name, false).await?;
+        let Standing::Unpacked(digest) = standing else {
+            return Ok(wait(self.repair(object, findings, pass).await));
+        };
+        let target = AppliedBundle {
+            bundle: name,
+            provisioner_class_name: object.spec.template.spec.provisioner_class_name.clone(),
+            content_digest: digest.to_string(),
+            config: object.spec.config.clone(),
+            certificate_provider: None,
+        };
+        match self.install(object, target, findings, pass).await {
+            Ok(action) => Ok(action),
+            Err(error) => {
+                blame(object, &error, findings, pass);
+                self.repair(object, findings, pass).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the next steps towards `target`, which is new or installed.
+    async fn install(
+        &self,
+        object: &BundleDeployment,
+        target: AppliedBundle,
+        findings: &mut Findings,
+        pass: &Pass,
+    ) -> Result<Action, DeploymentError> {
+        let loaded = self.load(object, target, pass).await?;
+        let target = loaded.bundle.clone();
+        let before = inventory::of(object.status.as_ref());
+        if before.applying.is_none() && before.installed.as_ref() == Some(&target) {
+            findings.active_bundle = Some(target.bundle.clone());
+            findings.installed = Some(Said::yes(
+                reasons::INSTALLATION_SUCCEEDED,
+                messages::installed(&target.bundle),
+            ));
+            let outcome = self
+                .bring(object, loaded, Aim::Repair, findings, pass)
+                .await;
+            return match outcome {
+                Ok(installation) => Ok(wait(judge(&installation, findings))),
+                Err(error) => {
+                    repair_failed(&error, findings, pass);
+                    Err(error)
+                }
+            };
+        }
+        let installation = self
+            .bring(object, loaded, Aim::Install, findings, pass)
+            .await?;
+        let look_again = judge(&installation, findings);
+        match installation.progress {
+            Progress::Complete => {
+                findings.active_bundle = Some(target.bundle.clone());
+                findings.installed = Some(Said::yes(
+                    reasons::INSTALLATION_SUCCEEDED,
+                    messages::installed(&target.bundle),
+                ));
+                tracing::info!(bundle = %target.bundle, "installed");
+            }
+            Progress::Waiting(what) => {
+                findings.installed =
+                    Some(Said::unknown(reasons::INSTALLATION_STATUS_UNKNOWN, what));
+            }
+        }
+        Ok(wait(look_again))
+    }
+
+    /// Repairs what runs while the template's bundle is not to be had. What was begun to be
+    /// replaced is left alone. Returns when to look again.
+    async fn repair(
+        &self,
+        object: &BundleDeployment,
+        findings: &mut Findings,
+        pass: &Pass,
+    ) -> Option<Duration> {
+        let before = inventory::of(object.status.as_ref());
+        let is_whole = before.applying.is_none() && findings.inventory.is_none();
+        let is_due = findings
+            .installed
+            .as_ref()
+            .is_none_or(|said| !said.is_yes());
+        let installed = before.installed.filter(|_| is_whole && is_due)?;
+        let outcome = async {
+            let loaded = self.load(object, installed, pass).await?;
+            self.bring(object, loaded, Aim::Repair, findings, pass)
+                .await
+        }
+        .await;
+        match outcome {
+            Ok(installation) if findings.healthy.is_none() => judge(&installation, findings),
+            Ok(installation) => installation.look_again,
+            Err(error) => {
+                tracing::warn!(
+                    error = %olm_runtime::Chain(&error),
+                    "cannot repair what is installed"
+                );
+                if findings.healthy.is_none() {
+                    repair_failed(&error, findings, pass);
+                }
+                Some(LOOK_AGAIN)
+            }
+        }
+    }
+
+    pub(crate) async fn write_status(
+        &self,
+        object: &BundleDeployment,
+        findings: &Findings,
+        pass: &Pass,
+    ) -> Result<(), DeploymentError> {
+        let status = status::project(object, findings, pass.now());
+        self.status.apply(object, &status).await?;
+        Ok(())
+    }
+
+    /// Publishes an event for each condition that now says something else.
+    async fn publish(&self, object: &BundleDeployment, findings: &Findings) {
+        let before = object
+            .status
+            .as_ref()
+            .map(|status| status.conditions.as_slice());
+        for (type_, action, said) in [
+            (HAS_VALID_BUNDLE, "Unpack", &findings.valid),
+            (INSTALLED, "Install", &findings.installed),
+            (HEALTHY, "Watch", &findings.healthy),
+        ] {
+            let Some(said) = said else { continue };
+            let earlier = conditions::get(before.unwrap_or_default(), type_);
+            let is_news = earlier.is_none_or(|earlier| earlier.reason != said.reason());
+            match said.reason() {
+                _ if !is_news => {}
+                reasons::UNPACK_PENDING
+                | reasons::INSTALLATION_STATUS_UNKNOWN
+                | reasons::INSTALLATION_STATUS_FALSE => {}
+                reason if said.is_yes() => {
+                    self.events
+                        .normal(object, reason, action, said.message())
+                        .await;
+                }
+                reason => {
+                    self.events
+                        .warning(object, reason, action, said.message())
+                        .await;
+                }
+            }
+        }
+    }
+}
+
+/// Writes down why the template's bundle is not installed.
+fn blame(object: &BundleDeployment, error: &DeploymentError, findings: &mut Findings, pass: &Pass) {
+    if findings.installed.is_some() {
+        // It is installed; that it could not be repaired is said of its health.
+        return;
+    }
+    if let DeploymentError::Format(_) = error {
+        findings.valid = Some(Said::no(reasons::BUNDLE_LOAD_FAILED, error.message()));
+        return;
+    }
+    if !error.is_passing() || pass.failures() >= SHOWN_AFTER {
+        findings.install_failed(status::failure_reason(object), error.message());
+    }
+}
+
+/// Writes down how what runs is; returns when to look again.
+fn judge(installation: &Installation, findings: &mut Findings) -> Option<Duration> {
+    if installation.health.is_healthy() {
+        findings.healthy = Some(match &installation.progress {
+            Progress::Complete => Said::healthy(),
+            Progress::Waiting(what) => Said::unhealthy(what),
+        });
+    } else {
+        findings.healthy = Some(Said::unhealthy(&installation.health.message()));
+    }
+    let waits = installation.progress != Progress::Complete || !installation.health.is_healthy();
+    match (waits, installation.look_again) {
+        (true, Some(later)) => Some(later.min(LOOK_AGAIN)),
+        (true, None) => Some(LOOK_AGAIN),
+        (false, later) => later,
+    }
+}
+
+fn repair_failed(error: &DeploymentError, findings: &mut Findings, pass: &Pass) {
+    if error.is_passing() && pass.failures() < SHOWN_AFTER {
+        return;
+    }
+    let message = format!("cannot repair what is installed: {}", error.message());
+    findings.healthy = Some(Said::no(reasons::RECONCILE_FAILED, message));
+}
+
+fn wait(look_again: Option<Duration>) -> Action {
+    look_again.map_or(Action::AwaitChange, Action::RequeueAfter)
+}

@@ -1,0 +1,262 @@
+//! The status of a BundleDeployment, as a pure function of what was and what a pass found.
+
+use jiff::Timestamp;
+use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentStatus, Inventory};
+use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, UNINSTALLING, deployment};
+use olm_runtime::conditions::{self, Status};
+
+use crate::messages;
+
+/// The condition types that this controller writes.
+pub(crate) const OWNED: [&str; 4] = [HAS_VALID_BUNDLE, HEALTHY, INSTALLED, UNINSTALLING];
+
+/// What is to be said in one condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    status: Status,
+    reason: &'static str,
+    message: String,
+}
+
+impl Said {
+    pub(crate) fn yes(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status: Status::True,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn no(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status: Status::False,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status: Status::Unknown,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// Everything that runs works.
+    pub(crate) fn healthy() -> Self {
+        Self::yes(deployment::HEALTHY, messages::HEALTHY)
+    }
+
+    /// Something does not work; one line for each object.
+    pub(crate) fn unhealthy(lines: &str) -> Self {
+        Self::no(deployment::UNHEALTHY, lines)
+    }
+
+    /// Whether this says yes.
+    pub(crate) fn is_yes(&self) -> bool {
+        self.status == Status::True
+    }
+
+    pub(crate) fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// What a pass found. What it says nothing about stays as it was: an `Installed` of an earlier
+/// generation keeps that generation, so that nobody takes it for an answer to the current one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Findings {
+    pub(crate) valid: Option<Said>,
+    pub(crate) installed: Option<Said>,
+    pub(crate) healthy: Option<Said>,
+    pub(crate) uninstalling: Option<Said>,
+    /// The Bundle that is installed now.
+    pub(crate) active_bundle: Option<String>,
+    /// The namespace that was installed to.
+    pub(crate) install_namespace: Option<String>,
+    /// What may exist from now on.
+    pub(crate) inventory: Option<Inventory>,
+}
+
+impl Findings {
+    /// The installation failed; nothing is known of its health.
+    pub(crate) fn install_failed(&mut self, reason: &'static str, message: String) {
+        self.installed = Some(Said::no(reason, message));
+        self.healthy = Some(Said::no(
+            deployment::INSTALLATION_STATUS_FALSE,
+            messages::NOT_INSTALLED,
+        ));
+    }
+}
+
+/// The reason for an installation that failed: whether something was installed before.
+pub(crate) fn failure_reason(deployment: &BundleDeployment) -> &'static str {
+    let installed = deployment.status.as_ref().is_some_and(|status| {
+        status.active_bundle.is_some()
+            || status
+                .inventory
+                .as_ref()
+                .is_some_and(|inventory| inventory.installed.is_some())
+    });
+    if installed {
+        deployment::UPGRADE_FAILED
+    } else {
+        deployment::INSTALL_FAILED
+    }
+}
+
+/// The status after a pass.
+pub(crate) fn project(
+    object: &BundleDeployment,
+    findings: &Findings,
+    now: Timestamp,
+) -> BundleDeploymentStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation;
+    let mut status = BundleDeploymentStatus {
+        active_bundle: findings.active_bundle.clone().or(before.active_bundle),
+        install_namespace: findings
+            .install_namespace
+            .clone()
+            .or(before.install_namespace),
+        inventory: findings.inventory.clone().or(before.inventory),
+        observed_generation: generation,
+        conditions: conditions::owned(&before.conditions, &OWNED),
+    };
+    for (type_, said) in [
+        (HAS_VALID_BUNDLE, &findings.valid),
+        (INSTALLED, &findings.installed),
+        (HEALTHY, &findings.healthy),
+        (UNINSTALLING, &findings.uninstalling),
+    ] {
+        let Some(Said {
+            status: truth,
+            reason,
+            message,
+        }) = said
+        else {
+            continue;
+        };
+        conditions::set(
+            &mut status.conditions,
+            type_,
+            *truth,
+            reason,
+            message,
+            generation,
+            now,
+        );
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use olm_api::bundle_deployment::AppliedBundle;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::deployment::template::tests::deployment;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn row(status: &BundleDeploymentStatus, type_: &str) -> (String, String, String, Option<i64>) {
+        let found = conditions::get(&status.conditions, type_).unwrap().clone();
+        (
+            found.status,
+            found.reason,
+            found.message,
+            found.observed_generation,
+        )
+    }
+
+    #[test]
+    fn a_pending_template_keeps_what_is_said_of_the_installation_and_its_generation() {
+        let mut object = deployment("etcd");
+        let installed = Findings {
+            installed: Some(Said::yes(deployment::INSTALLATION_SUCCEEDED, "x")),
+            healthy: Some(Said::healthy()),
+            active_bundle: Some("etcd-1".to_owned()),
+            ..Findings::default()
+        };
+        object.status = Some(project(&object, &installed, at(1)));
+        object.metadata.generation = Some(2);
+        let pending = Findings {
+            valid: Some(Said::yes(
+                deployment::UNPACK_PENDING,
+                messages::waiting_for_bundle("etcd-2"),
+            )),
+            ..Findings::default()
+        };
+        let status = project(&object, &pending, at(2));
+        assert_eq!(status.observed_generation, Some(2));
+        assert_eq!(status.active_bundle.as_deref(), Some("etcd-1"));
+        assert_eq!(
+            row(&status, INSTALLED),
+            (
+                "True".into(),
+                "InstallationSucceeded".into(),
+                "x".into(),
+                Some(1)
+            )
+        );
+        assert_eq!(
+            row(&status, HAS_VALID_BUNDLE),
+            (
+                "True".into(),
+                "UnpackPending".into(),
+                "Waiting for the etcd-2 Bundle to be unpacked".into(),
+                Some(2)
+            )
+        );
+    }
+
+    #[test]
+    fn a_failed_installation_says_that_health_is_not_known() {
+        let object = deployment("etcd");
+        let mut findings = Findings::default();
+        findings.install_failed(failure_reason(&object), "no".to_owned());
+        let status = project(&object, &findings, at(1));
+        assert_eq!(
+            row(&status, INSTALLED),
+            ("False".into(), "InstallFailed".into(), "no".into(), Some(1))
+        );
+        assert_eq!(
+            row(&status, HEALTHY),
+            (
+                "False".into(),
+                "InstallationStatusFalse".into(),
+                "Installed condition is false".into(),
+                Some(1)
+            )
+        );
+    }
+
+    #[rstest]
+    #[case::nothing(None, None, "InstallFailed")]
+    #[case::only_begun(None, Some(Inventory { applying: Some(AppliedBundle::default()), ..Inventory::default() }), "InstallFailed")]
+    #[case::active(Some("a"), None, "UpgradeFailed")]
+    #[case::runs(None, Some(Inventory { installed: Some(AppliedBundle::default()), ..Inventory::default() }), "UpgradeFailed")]
+    fn the_first_installation_fails_by_another_name_than_later_ones(
+        #[case] active: Option<&str>,
+        #[case] inventory: Option<Inventory>,
+        #[case] reason: &str,
+    ) {
+        let mut object = deployment("etcd");
+        object.status = Some(BundleDeploymentStatus {
+            active_bundle: active.map(str::to_owned),
+            inventory,
+            ..BundleDeploymentStatus::default()
+        });
+        assert_eq!(failure_reason(&object), reason);
+    }
+}

@@ -1,0 +1,204 @@
+//! From a template to the Bundle that it stands for: hash, name, labels.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ObjectMeta;
+use kube::{Resource as _, ResourceExt as _};
+use olm_api::bundle::Bundle;
+use olm_api::bundle_deployment::{BundleDeployment, BundleTemplate};
+use olm_api::{labels, names};
+use sha2::{Digest as _, Sha224};
+
+/// The hash of a template: SHA-224 of its JSON in base 36. Any change of labels, annotations or
+/// spec changes it; `spec.config` of the deployment is no part of it (`spec/rukpak.md` 10.2).
+///
+/// Only stability from one release to the next matters: a different hash makes every deployment
+/// change over to a new Bundle once.
+pub(crate) fn hash(template: &BundleTemplate) -> String {
+    // A struct of strings, lists and maps with string keys has a JSON form.
+    let json = serde_json::to_vec(template).unwrap_or_default();
+    base36(&Sha224::digest(&json))
+}
+
+/// A big-endian number in the digits `0-9a-z`, without leading zeros.
+fn base36(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut number = bytes.to_vec();
+    let mut text = Vec::new();
+    while number.iter().any(|&byte| byte != 0) {
+        let mut remainder = 0_usize;
+        for byte in &mut number {
+            let value = remainder * 256 + usize::from(*byte);
+            // Below 256, because `remainder` is below 36.
+            *byte = u8::try_from(value / 36).unwrap_or(u8::MAX);
+            remainder = value % 36;
+        }
+        text.push(char::from(DIGITS[remainder]));
+    }
+    text.iter().rev().collect()
+}
+
+/// Name of the Bundle that a deployment makes for a template of this hash: at most
+/// [`names::BUNDLE_NAME_MAX`] characters, at least six of them from the hash.
+pub(crate) fn bundle_name(deployment: &str, hash: &str) -> String {
+    let mut name = format!("{deployment}-{hash}");
+    name.truncate(names::BUNDLE_NAME_MAX);
+    name
+}
+
+/// The Bundle that the deployment's template stands for.
+pub(crate) fn bundle(deployment: &BundleDeployment) -> Bundle {
+    let template = &deployment.spec.template;
+    let hash = hash(template);
+    let owner = deployment.name_any();
+    let metadata = template.metadata.clone().unwrap_or_default();
+    let mut labels: BTreeMap<String, String> = metadata.labels.unwrap_or_default();
+    labels.extend([
+        (
+            labels::OWNER_KIND.to_owned(),
+            labels::OWNER_KIND_BUNDLE_DEPLOYMENT.to_owned(),
+        ),
+        (labels::OWNER_NAME.to_owned(), owner.clone()),
+        (labels::BUNDLE_TEMPLATE_HASH.to_owned(), hash.clone()),
+    ]);
+    let mut bundle = Bundle::new(&bundle_name(&owner, &hash), template.spec.clone());
+    bundle.metadata = ObjectMeta {
+        labels: Some(labels),
+        annotations: metadata.annotations,
+        owner_references: Some(vec![owner_reference(deployment)]),
+        ..bundle.metadata
+    };
+    bundle
+}
+
+fn owner_reference(deployment: &BundleDeployment) -> OwnerReference {
+    OwnerReference {
+        api_version: BundleDeployment::api_version(&()).into_owned(),
+        kind: BundleDeployment::kind(&()).into_owned(),
+        name: deployment.name_any(),
+        uid: deployment.uid().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// Whether the deployment made this Bundle: its labels say so, and it is this very deployment and
+/// not an earlier one of the same name.
+pub(crate) fn owns(deployment: &BundleDeployment, bundle: &Bundle) -> bool {
+    let labels = bundle.labels();
+    labels
+        .get(labels::OWNER_KIND)
+        .is_some_and(|kind| kind == labels::OWNER_KIND_BUNDLE_DEPLOYMENT)
+        && labels.get(labels::OWNER_NAME) == deployment.metadata.name.as_ref()
+        && bundle
+            .owner_references()
+            .iter()
+            .any(|owner| Some(&owner.uid) == deployment.metadata.uid.as_ref())
+}
+
+/// Whether the Bundle stands for a template of this hash.
+pub(crate) fn matches(bundle: &Bundle, hash: &str) -> bool {
+    bundle
+        .labels()
+        .get(labels::BUNDLE_TEMPLATE_HASH)
+        .is_some_and(|label| label == hash)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use olm_api::bundle::{BundleSource, BundleSpec, ImageSource};
+    use olm_api::bundle_deployment::{BundleDeploymentSpec, TemplateMetadata};
+    use rstest::rstest;
+
+    use super::*;
+
+    pub(crate) fn deployment(name: &str) -> BundleDeployment {
+        let mut deployment = BundleDeployment::new(
+            name,
+            BundleDeploymentSpec {
+                provisioner_class_name: names::PROVISIONER_PLAIN.to_owned(),
+                template: BundleTemplate {
+                    metadata: None,
+                    spec: BundleSpec {
+                        provisioner_class_name: names::PROVISIONER_REGISTRY.to_owned(),
+                        source: BundleSource {
+                            kind: "image".to_owned(),
+                            image: Some(ImageSource {
+                                reference: "quay.io/example/bundle:v1".to_owned(),
+                                pull_secret: None,
+                            }),
+                            ..BundleSource::default()
+                        },
+                    },
+                },
+                config: None,
+                install_namespace: None,
+            },
+        );
+        deployment.metadata.uid = Some("uid-1".to_owned());
+        deployment.metadata.generation = Some(1);
+        deployment
+    }
+
+    #[rstest]
+    #[case(&[0, 0], "")]
+    #[case(&[35], "z")]
+    #[case(&[1, 0], "74")]
+    #[case(&[0xff, 0xff, 0xff, 0xff], "1z141z3")]
+    fn base_36_is_the_usual_one(#[case] bytes: &[u8], #[case] text: &str) {
+        assert_eq!(base36(bytes), text);
+    }
+
+    #[test]
+    fn a_hash_stays_the_same_from_release_to_release() {
+        assert_eq!(
+            hash(&deployment("etcd").spec.template),
+            "1vtqenfnbo13exd6wxscmh117efplmfwzcn8xqovkw47"
+        );
+    }
+
+    #[test]
+    fn any_change_of_the_template_changes_the_hash_and_configuration_does_not() {
+        let first = deployment("etcd");
+        let mut labelled = first.clone();
+        labelled.spec.template.metadata = Some(TemplateMetadata {
+            labels: Some(BTreeMap::from([("e2e-test".to_owned(), "stub".to_owned())])),
+            ..TemplateMetadata::default()
+        });
+        let mut configured = first.clone();
+        configured.spec.config = Some(BTreeMap::new());
+        let hash = |deployment: &BundleDeployment| hash(&deployment.spec.template);
+        assert_ne!(hash(&first), hash(&labelled));
+        assert_eq!(hash(&first), hash(&configured));
+    }
+
+    #[rstest]
+    #[case::short("etcd")]
+    #[case::longest("a23456789-123456789-123456789-123456789-12345")]
+    fn names_fit_and_keep_six_characters_of_the_hash(#[case] name: &str) {
+        let bundle = bundle(&deployment(name));
+        let made = bundle.name_any();
+        assert!(made.len() <= names::BUNDLE_NAME_MAX);
+        assert!(made.starts_with(&format!("{name}-")) && made.len() >= name.len() + 7);
+    }
+
+    #[test]
+    fn a_generated_bundle_is_owned_by_its_deployment_and_by_no_namesake() {
+        let deployment = deployment("etcd");
+        let bundle = bundle(&deployment);
+        assert!(owns(&deployment, &bundle));
+        assert!(matches(&bundle, &hash(&deployment.spec.template)));
+        assert_eq!(bundle.spec, deployment.spec.template.spec);
+        let owner = bundle.owner_references().first().unwrap().clone();
+        assert_eq!(
+            (owner.controller, owner.block_owner_deletion),
+            (Some(true), Some(true))
+        );
+        let mut namesake = deployment;
+        namesake.metadata.uid = Some("uid-2".to_owned());
+        assert!(!owns(&namesake, &bundle));
+    }
+}

@@ -1,0 +1,282 @@
+//! Bundle formats by provisioner class: what is checked when content is unpacked, and the objects
+//! that it becomes when it is deployed (D6).
+
+use olm_api::names;
+use olm_bundle::plain_v0::{self, PlainError};
+use olm_bundle::registry_v1::{
+    self, CertificateProvider, InstallModeError, LoadError, RenderError, RenderOptions,
+    ValidationErrors, WebhookCertificate,
+};
+use olm_tree::Tree;
+use serde_json::Value;
+
+/// A format of bundles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `plain+v0`: ready manifests.
+    Plain,
+    /// `registry+v1`: a ClusterServiceVersion and what belongs to it.
+    Registry,
+}
+
+/// Why content is not a bundle that can be installed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum FormatError {
+    /// It is not a `plain+v0` bundle.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+    /// The same, found out when it is deployed; upstream words it differently then.
+    #[error("read bundle objects from bundle: {0}")]
+    PlainObjects(olm_bundle::ManifestsError),
+    /// It is not a `registry+v1` bundle.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It contradicts itself or asks for what is not supported.
+    #[error(
+        "convert registry+v1 bundle to plain+v0 bundle: {}",
+        without_prefix(.0)
+    )]
+    Invalid(ValidationErrors),
+    /// It converts custom resources by a webhook.
+    #[error("convert registry+v1 bundle to plain+v0 bundle: conversion webhooks are not supported")]
+    ConversionWebhooks,
+    /// It cannot watch all namespaces.
+    #[error(transparent)]
+    InstallMode(#[from] InstallModeError),
+    /// It cannot be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// Nobody knows what the content is.
+    #[error("the class of the Bundle stands for no format")]
+    UnknownClass,
+    /// It is installed in a namespace, and none is known.
+    #[error("the bundle names no namespace to be installed in: set spec.installNamespace")]
+    NoNamespace,
+}
+
+/// Errors of a validation may carry the prefix themselves; it is wanted once.
+fn without_prefix(errors: &ValidationErrors) -> String {
+    let text = errors.to_string();
+    match text.strip_prefix("convert registry+v1 bundle to plain+v0 bundle: ") {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
+}
+
+/// The objects of a bundle, and the certificates that have to be made for them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rendered {
+    pub(crate) objects: Vec<Value>,
+    pub(crate) certificates: Vec<WebhookCertificate>,
+}
+
+/// A bundle that was read.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Plain(Vec<Value>),
+    Registry(Box<registry_v1::Bundle>),
+}
+
+impl Format {
+    /// The format that a provisioner class stands for.
+    pub(crate) fn of_class(class: &str) -> Option<Self> {
+        match class {
+            names::PROVISIONER_PLAIN => Some(Self::Plain),
+            names::PROVISIONER_REGISTRY => Some(Self::Registry),
+            _ => None,
+        }
+    }
+
+    /// Checks everything that needs no configuration.
+    pub(crate) fn check(self, tree: &dyn Tree) -> Result<(), FormatError> {
+        match self {
+            Self::Plain => {
+                plain_v0::load(tree)?;
+            }
+            Self::Registry => {
+                let bundle = registry_v1::load(tree)?;
+                bundle.validate().map_err(FormatError::Invalid)?;
+                if bundle.uses_conversion_webhooks() {
+                    return Err(FormatError::ConversionWebhooks);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a bundle that was checked before.
+    pub(crate) fn load(self, tree: &dyn Tree) -> Result<Content, FormatError> {
+        Ok(match self {
+            Self::Plain => Content::Plain(plain_v0::load(tree).map_err(|error| match error {
+                PlainError::Manifests(problem) => FormatError::PlainObjects(problem),
+                other => FormatError::Plain(other),
+            })?),
+            Self::Registry => Content::Registry(Box::new(registry_v1::load(tree)?)),
+        })
+    }
+}
+
+impl Content {
+    /// The namespace that the bundle asks to be installed in; plain bundles ask for none.
+    pub(crate) fn suggested_namespace(&self) -> Option<String> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Registry(bundle) => Some(bundle.default_install_namespace()),
+        }
+    }
+
+    /// Whether webhooks of the bundle need certificates.
+    pub(crate) fn uses_webhooks(&self) -> bool {
+        matches!(self, Self::Registry(bundle) if bundle.uses_webhooks())
+    }
+
+    /// Whether the bundle can be installed as this stage installs: watching all namespaces.
+    pub(crate) fn check_install_mode(&self) -> Result<(), FormatError> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Registry(bundle) => {
+                Ok(bundle.check_install_mode(&bundle.default_install_namespace(), None)?)
+            }
+        }
+    }
+
+    /// The objects of the bundle in `namespace`.
+    pub(crate) fn render(self, namespace: Option<&str>) -> Result<Rendered, FormatError> {
+        match self {
+            Self::Plain(objects) => Ok(Rendered {
+                objects: distinct(objects),
+                certificates: Vec::new(),
+            }),
+            Self::Registry(bundle) => {
+                let options = RenderOptions {
+                    install_namespace: namespace.ok_or(FormatError::NoNamespace)?.to_owned(),
+                    target_namespaces: None,
+                    certificates: CertificateProvider::Own,
+                };
+                let rendered = registry_v1::render(&bundle, &options)?;
+                Ok(Rendered {
+                    objects: rendered.objects,
+                    certificates: rendered.certificates,
+                })
+            }
+        }
+    }
+}
+
+/// Identical objects count once, as they do upstream; two different ones of one identity are
+/// refused when they are prepared for the cluster.
+fn distinct(objects: Vec<Value>) -> Vec<Value> {
+    let mut kept: Vec<Value> = Vec::with_capacity(objects.len());
+    let mut seen = std::collections::HashSet::new();
+    for object in objects {
+        if seen.insert(object.to_string()) {
+            kept.push(object);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use olm_tree::MemoryTree;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> MemoryTree {
+        let mut tree = MemoryTree::new();
+        for (path, text) in files {
+            tree.insert(path, text.as_bytes()).unwrap();
+        }
+        tree
+    }
+
+    fn registry(modes: &str, more: &str) -> MemoryTree {
+        tree(&[
+            (
+                "metadata/annotations.yaml",
+                "annotations: {operators.operatorframework.io.bundle.package.v1: memcached}",
+            ),
+            (
+                "manifests/csv.yaml",
+                &format!(
+                    r#"{{"apiVersion": "operators.coreos.com/v1alpha1", "kind": "ClusterServiceVersion",
+                        "metadata": {{"name": "memcached.v1.0.0"}},
+                        "spec": {{"version": "1.0.0", {more}
+                                 "installModes": [{{"type": "{modes}", "supported": true}}]}}}}"#
+                ),
+            ),
+        ])
+    }
+
+    #[rstest]
+    #[case::nothing(&[], "get objects from bundle manifests: readdir manifests: file does not exist")]
+    #[case::directory(
+        &[("manifests/subdir/a.yaml", "{}")],
+        "get objects from bundle manifests: subdirectories are not allowed within the \"manifests\" directory of the bundle image filesystem: found \"manifests/subdir\""
+    )]
+    #[case::no_objects(
+        &[("manifests/a.yaml", "---\n")],
+        "invalid bundle: found zero objects: plain+v0 bundles are required to contain at least one object"
+    )]
+    fn content_that_is_no_plain_bundle_is_refused_when_it_is_unpacked(
+        #[case] files: &[(&str, &str)],
+        #[case] text: &str,
+    ) {
+        assert_eq!(
+            Format::Plain.check(&tree(files)).unwrap_err().to_string(),
+            text
+        );
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_watch_all_namespaces_is_unpacked_and_not_deployed() {
+        let tree = registry("OwnNamespace", "");
+        Format::Registry.check(&tree).unwrap();
+        let content = Format::Registry.load(&tree).unwrap();
+        assert_eq!(
+            content.check_install_mode().unwrap_err().to_string(),
+            "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be \
+             enabled"
+        );
+    }
+
+    #[test]
+    fn api_services_are_refused_when_they_are_unpacked() {
+        let tree = registry(
+            "AllNamespaces",
+            r#""apiservicedefinitions": {"owned": [{"group": "g", "version": "v1", "kind": "K",
+               "name": "n"}]},"#,
+        );
+        let text = Format::Registry.check(&tree).unwrap_err().to_string();
+        assert!(
+            text.starts_with("convert registry+v1 bundle to plain+v0 bundle: apiServiceDefintions"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_registry_bundle_suggests_its_namespace_and_a_plain_one_does_not() {
+        let content = Format::Registry
+            .load(&registry("AllNamespaces", ""))
+            .unwrap();
+        assert_eq!(
+            content.suggested_namespace().as_deref(),
+            Some("memcached-system")
+        );
+        assert_eq!(Content::Plain(Vec::new()).suggested_namespace(), None);
+    }
+
+    #[test]
+    fn identical_objects_of_a_plain_bundle_count_once() {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        let rendered = Content::Plain(vec![object.clone(), object.clone()])
+            .render(None)
+            .unwrap();
+        assert_eq!(rendered.objects, [object]);
+    }
+}

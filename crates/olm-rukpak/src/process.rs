@@ -1,0 +1,223 @@
+//! The two processes, put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use olm_api::bundle::Bundle;
+use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::labels::{OWNER_KIND, OWNER_KIND_BUNDLE_DEPLOYMENT, OWNER_NAME};
+use olm_api::names::{
+    COMPONENT_RUKPAK, COMPONENT_RUKPAK_WEBHOOKS, MANAGER_APPLY, SERVICE_RUKPAK_WEBHOOKS,
+};
+use olm_apply::{Applier, ManagedWatches, WatchOptions};
+use olm_fs::FileError;
+use olm_registry::{ClientConfig, RegistryError};
+use olm_runtime::certificates::{CertificateError, ServingCertificate, service_names};
+use olm_runtime::{Chain, Controller, ObjectRef, Process, ProcessError, Watch};
+use olm_serve::{BindError, Server};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{ManagerArgs, WebhooksArgs};
+use crate::bundle::{BundleReconciler, References};
+use crate::contents::Contents;
+use crate::deployment::{DeploymentReconciler, Parts, Waker};
+use crate::webhook;
+
+/// Largest file of authorities.
+const MAX_CA_FILE: u64 = 1 << 20;
+
+/// Messages about changed objects that wait at once; more gather where they come from.
+const DRIFT_QUEUE: usize = 256;
+
+/// Time between two looks for content that nobody refers to.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// Passes at the same time. Those over BundleDeployments wait for the API server most of the time,
+/// those over Bundles for registries.
+const BUNDLES_AT_ONCE: u16 = 4;
+const DEPLOYMENTS_AT_ONCE: u16 = 8;
+
+/// How soon changes of applied objects are looked at. A user waits for the moment in which the
+/// last workload becomes available, so this is quick; bursts are one look.
+const WATCH_OPTIONS: WatchOptions = WatchOptions {
+    content: Duration::from_millis(100),
+    workload_status: Duration::from_millis(50),
+    other_status: Duration::from_secs(5),
+    interval: Duration::from_millis(250),
+    begin_within: Duration::from_secs(2),
+};
+
+/// Why a process could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The process itself.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A file cannot be read.
+    #[error("cannot read the authorities of registries")]
+    Authorities(#[from] FileError),
+    /// There is no client of registries.
+    #[error("cannot make the client of registries")]
+    Registry(#[from] RegistryError),
+    /// There is no store.
+    #[error("cannot open the content store")]
+    Store(#[from] olm_fs::StoreError),
+    /// There is no certificate.
+    #[error("cannot have a serving certificate")]
+    Certificate(#[from] CertificateError),
+    /// The server cannot be had.
+    #[error("cannot start the webhook server")]
+    Bind(#[from] BindError),
+}
+
+/// Runs the controllers until the process is told to end.
+///
+/// # Errors
+///
+/// [`RunError`]: what kept the process from starting, or ended it.
+pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
+    let mut process = Process::start(COMPONENT_RUKPAK, &args.common).await?;
+    let mut registry = ClientConfig {
+        plain_http: args.plain_http_registry,
+        ..ClientConfig::default()
+    };
+    if let Some(file) = &args.registry_ca_file {
+        registry
+            .extra_root_certificates
+            .push(olm_fs::read_capped(file, MAX_CA_FILE)?);
+    }
+    let contents = Contents::open(&args.storage_dir, olm_registry::Client::new(registry)?)?;
+    let client = process.clients().short.clone();
+    // Watches stay silent for minutes, so they need a client without a read timeout.
+    let streaming = process.clients().streaming.clone();
+    let namespace = process.namespace().to_owned();
+    let events = process.events();
+
+    let applier = Applier::new(streaming.clone(), MANAGER_APPLY);
+    let (drift, drifted) = mpsc::channel(DRIFT_QUEUE);
+    let watches = ManagedWatches::new(
+        &applier,
+        OWNER_KIND_BUNDLE_DEPLOYMENT,
+        drift,
+        WATCH_OPTIONS,
+        process.token(),
+    );
+    let generated = Watch::<Bundle>::all(streaming.clone());
+    let (known_bundles, bundle_changes) = generated.cached();
+
+    let mut called = None;
+    let deployments = Controller::with_objects(streaming.clone(), |objects| {
+        let (waker, calls) = Waker::new(objects);
+        called = Some(calls);
+        DeploymentReconciler::new(Parts {
+            client: client.clone(),
+            known_bundles: known_bundles.clone(),
+            events: events.clone(),
+            contents: contents.clone(),
+            applier,
+            watches,
+            waker,
+            system_namespace: namespace.clone(),
+        })
+    });
+    let references = References::new(known_bundles, deployments.objects());
+    let bundles = Controller::new(
+        streaming,
+        BundleReconciler::new(
+            client,
+            events,
+            contents.clone(),
+            references.clone(),
+            namespace,
+        ),
+    );
+    let mut deployments = deployments
+        .concurrency(DEPLOYMENTS_AT_ONCE)
+        .watches_stream(bundle_changes, owner)
+        .watches_stream(names(drifted), |name: &String| [ObjectRef::new(name)]);
+    let mut bundles = bundles.concurrency(BUNDLES_AT_ONCE);
+    if let Some(calls) = called {
+        deployments = deployments.triggered_by(calls.deployments);
+        bundles = bundles.triggered_by(calls.bundles);
+    }
+    process.controller(bundles).controller(deployments);
+    process.while_leading("sweep", move |token| async move {
+        sweep(&contents, &references, &token).await;
+        Ok(())
+    });
+    Ok(process.run().await?)
+}
+
+/// The BundleDeployment that made a Bundle.
+fn owner(bundle: &Bundle) -> Option<ObjectRef<BundleDeployment>> {
+    let labels = bundle.metadata.labels.as_ref()?;
+    let is_generated = labels.get(OWNER_KIND)? == OWNER_KIND_BUNDLE_DEPLOYMENT;
+    is_generated.then(|| labels.get(OWNER_NAME).map(|name| ObjectRef::new(name)))?
+}
+
+fn names(
+    mut receiver: mpsc::Receiver<String>,
+) -> impl futures::Stream<Item = Arc<String>> + Send + 'static {
+    futures::stream::poll_fn(move |context| {
+        receiver.poll_recv(context).map(|name| name.map(Arc::new))
+    })
+}
+
+/// Removes content that nobody refers to, at the start and then every ten minutes.
+async fn sweep(contents: &Contents, references: &References, token: &CancellationToken) {
+    tokio::select! {
+        () = token.cancelled() => return,
+        ready = references.ready() => if !ready { return },
+    }
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            () = token.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match contents.sweep(|| references.digests(None)).await {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => tracing::info!(removed = removed.len(), "removed unused content"),
+            Err(error) => tracing::warn!(error = %Chain(&error), "cannot remove unused content"),
+        }
+    }
+}
+
+/// Serves the admission webhook until the process is told to end.
+///
+/// # Errors
+///
+/// [`RunError`]: what kept the process from starting, or ended it.
+pub async fn webhooks(args: WebhooksArgs) -> Result<(), RunError> {
+    let mut process = Process::start(COMPONENT_RUKPAK_WEBHOOKS, &args.common).await?;
+    let clients = process.clients().clone();
+    let namespace = process.namespace().to_owned();
+    let mut names = service_names(SERVICE_RUKPAK_WEBHOOKS, &namespace);
+    names.extend(args.tls_san);
+    let certificate = ServingCertificate::ensure(
+        clients.short.clone(),
+        &namespace,
+        COMPONENT_RUKPAK_WEBHOOKS,
+        names,
+        process.clock(),
+    )
+    .await?;
+    let router = webhook::router(clients.short, &namespace);
+    let server = Server::bind("webhook", &args.webhook_bind_address, router)
+        .await?
+        .tls(&certificate.source())?;
+    let published = process.health().gate("authority");
+    let authority = webhook::Publisher::new(clients.streaming, certificate.bundle(), published);
+    process.server(server);
+    process.background("certificate", move |token| async move {
+        certificate.keep(token).await;
+        Ok(())
+    });
+    process.background("authority", move |token| async move {
+        authority.run(token).await;
+        Ok(())
+    });
+    Ok(process.run().await?)
+}

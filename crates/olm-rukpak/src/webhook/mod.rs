@@ -1,0 +1,75 @@
+//! The admission webhook of Bundles.
+
+mod review;
+mod rules;
+mod trust;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+
+use self::review::{Request, Review, Verdict};
+use self::rules::ConfigMaps;
+
+pub(crate) use self::trust::Publisher;
+
+/// Where the API server asks about Bundles.
+pub(crate) const PATH: &str = "/validate-core-rukpak-io-v1alpha1-bundle";
+
+/// Most ConfigMaps that one Bundle may name; each costs a request.
+const MAX_CONFIG_MAPS: usize = 256;
+
+/// The routes of the webhook. ConfigMaps are looked up in `system_namespace`.
+pub(crate) fn router(client: Client, system_namespace: &str) -> Router {
+    let config_maps: Api<ConfigMap> = Api::namespaced(client, system_namespace);
+    Router::new()
+        .route(PATH, post(review))
+        .with_state(config_maps)
+}
+
+async fn review(State(config_maps): State<Api<ConfigMap>>, body: Bytes) -> Response {
+    let Ok(Review { request }) = serde_json::from_slice(&body) else {
+        let text = "the body is not an admission review";
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    };
+    let verdict = judge(&request, &config_maps)
+        .await
+        .unwrap_or_else(|verdict| verdict);
+    tracing::debug!(operation = %request.operation, ?verdict, "reviewed");
+    axum::Json(review::answer(&request.uid, &verdict)).into_response()
+}
+
+/// Judges a request; an `Err` is a verdict, too.
+async fn judge(request: &Request, config_maps: &Api<ConfigMap>) -> Result<Verdict, Verdict> {
+    let spec = request.new_spec()?;
+    let denial = match request.operation.as_str() {
+        "UPDATE" => rules::update(&request.old_spec()?, &spec),
+        "CREATE" => {
+            let mut known = ConfigMaps::new();
+            let names = rules::config_maps(&spec);
+            if names.len() > MAX_CONFIG_MAPS {
+                let text =
+                    format!("bundle.spec.source.configmaps names more than {MAX_CONFIG_MAPS}");
+                return Ok(Verdict::Denied(text));
+            }
+            for name in names {
+                let found = config_maps.get_opt(name).await;
+                let found = found.map_err(|error| {
+                    let error = olm_runtime::Chain(&error);
+                    Verdict::Failed(format!("cannot read ConfigMap `{name}`: {error}"))
+                })?;
+                if let Some(found) = found {
+                    known.insert(name.to_owned(), found.immutable == Some(true));
+                }
+            }
+            rules::create(&spec, &known)
+        }
+        _ => None,
+    };
+    Ok(denial.map_or(Verdict::Allowed, Verdict::Denied))
+}
