@@ -129,7 +129,7 @@ pub struct BundleDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// conditions say whether the template's Bundle is fit (HasValidBundle), whether it is applied
+    /// conditions say whether the template's Bundle is fit (`HasValidBundle`), whether it is applied
     /// (Installed) and whether what is applied works (Healthy).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -144,6 +144,11 @@ pub struct Inventory {
     /// installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed: Option<AppliedBundle>,
+
+    /// applying is what is being applied; it is written before the first object is and absent once
+    /// it is installed. While it is there, what runs may be a mixture and is not repaired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applying: Option<AppliedBundle>,
 
     /// objects are all objects that may exist because of this BundleDeployment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
