@@ -104,3 +104,41 @@ pub(crate) fn about(
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::future::BoxFuture;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{ApplyOptions, Owner, Plan, UninstallOptions};
+
+    /// Reconcilers box their futures; that this compiles is the test.
+    #[expect(dead_code, reason = "compiled, never called")]
+    fn every_call_can_be_boxed<'a>(
+        applier: &'a Applier,
+        owner: &'a Owner,
+        ids: &'a [ObjectId],
+        placement: &'a Placement,
+        plan: Plan,
+        set: ObjectSet,
+        objects: Vec<Value>,
+    ) -> Vec<BoxFuture<'a, ()>> {
+        vec![
+            Box::pin(async move { drop(applier.prepare(objects, placement).await) }),
+            Box::pin(async move { drop(applier.preflight(set, ids).await) }),
+            Box::pin(async move { drop(applier.apply(plan, ApplyOptions::default()).await) }),
+            Box::pin(async move { drop(applier.prune(owner, ids, ids).await) }),
+            Box::pin(async move {
+                drop(
+                    applier
+                        .uninstall(owner, ids, UninstallOptions::default())
+                        .await,
+                );
+            }),
+            Box::pin(async move { drop(applier.remaining_instances(owner, ids).await) }),
+            Box::pin(async move { drop(applier.read_health(ids).await) }),
+            Box::pin(async move { drop(applier.find_owned(owner).await) }),
+        ]
+    }
+}

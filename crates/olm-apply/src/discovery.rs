@@ -46,26 +46,17 @@ impl Resource {
         }
     }
 
-    /// The kind that a `CustomResourceDefinition` defines, in a version that it serves; in
-    /// `version` where one is given. Nothing where it serves none.
-    pub fn of_crd(crd: &Value, version: Option<&str>) -> Option<Self> {
+    /// The kind that a `CustomResourceDefinition` defines, in this version; nothing where it does
+    /// not serve that.
+    pub(crate) fn of_crd(crd: &Value, version: &str) -> Option<Self> {
         let spec = &crd["spec"];
-        let served = spec["versions"]
+        spec["versions"]
             .as_array()?
             .iter()
-            .filter(|entry| entry["served"].as_bool().unwrap_or(false));
-        let names = |entry: &Value| entry["name"].as_str().map(str::to_owned);
-        let chosen = if let Some(wanted) = version {
-            served.filter_map(names).find(|name| name == wanted)?
-        } else {
-            // The stored version needs no conversion webhook, which may be away.
-            let mut served: Vec<&Value> = served.collect();
-            served.sort_by_key(|entry| !entry["storage"].as_bool().unwrap_or(false));
-            served.into_iter().find_map(names)?
-        };
+            .find(|entry| entry["name"] == version && entry["served"] == true)?;
         Some(Self::new(
             spec["group"].as_str()?,
-            &chosen,
+            version,
             spec["names"]["kind"].as_str()?,
             spec["names"]["plural"].as_str()?,
             spec["scope"].as_str()? == "Namespaced",
@@ -149,31 +140,51 @@ impl Discovery {
         if group.is_empty() {
             return Ok(None);
         }
+        for other in self.versions(group).await? {
+            if other != version
+                && let Some(resource) = self.find(group, &other, kind).await?
+            {
+                return Ok(Some(resource));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The kind of this plural, in the version that the API server prefers among those that have
+    /// it: what a definition named `plural.group` defines.
+    ///
+    /// # Errors
+    ///
+    /// As [`Discovery::find`].
+    pub(crate) async fn find_plural(
+        &self,
+        group: &str,
+        plural: &str,
+    ) -> Result<Option<Resource>, ApplyError> {
+        for version in self.versions(group).await? {
+            let found = self.all(group, &version).await?;
+            if let Some(resource) = found.into_iter().find(|kind| kind.api.plural == plural) {
+                return Ok(Some(resource));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The served versions of a group, the preferred one first.
+    async fn versions(&self, group: &str) -> Result<Vec<String>, ApplyError> {
         let request = http::Request::get(format!("/apis/{group}")).body(Vec::new());
         let answer = match request.map_err(kube::Error::HttpError) {
             Ok(request) => self.client.request::<APIGroup>(request).await,
             Err(error) => Err(error),
         };
-        let served = match answer.map_err(RequestError::from) {
-            Ok(served) => served,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(source) => {
-                return Err(ApplyError::Discovery {
-                    group_version: group.to_owned(),
-                    source,
-                });
-            }
-        };
-        for other in served
-            .versions
-            .iter()
-            .filter(|other| other.version != version)
-        {
-            if let Some(resource) = self.find(group, &other.version, kind).await? {
-                return Ok(Some(resource));
-            }
+        match answer.map_err(RequestError::from) {
+            Ok(group) => Ok(in_order_of_preference(&group)),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(source) => Err(ApplyError::Discovery {
+                group_version: group.to_owned(),
+                source,
+            }),
         }
-        Ok(None)
     }
 
     /// Every kind of a group and version, by name; nothing where it is not served.
@@ -224,6 +235,14 @@ impl Discovery {
     }
 }
 
+/// The versions of a group, the preferred one first.
+pub(crate) fn in_order_of_preference(group: &APIGroup) -> Vec<String> {
+    let preferred = group.preferred_version.as_ref().map(|found| &found.version);
+    let mut versions: Vec<&String> = group.versions.iter().map(|found| &found.version).collect();
+    versions.sort_by_key(|version| Some(*version) != preferred);
+    versions.into_iter().cloned().collect()
+}
+
 fn kinds(group: &str, version: &str, list: APIResourceList) -> HashMap<String, Resource> {
     let mut kinds = HashMap::new();
     for entry in list.resources {
@@ -258,17 +277,15 @@ mod tests {
                 {"name": "v2", "served": true, "storage": true}
             ]
         }});
-        let thing = Resource::of_crd(&crd, None).unwrap();
+        let thing = Resource::of_crd(&crd, "v2").unwrap();
         assert_eq!(
             thing,
             Resource::new("example.com", "v2", "Thing", "things", false)
         );
-        assert!(Resource::of_crd(&crd, Some("v0")).is_none());
-        assert_eq!(
-            Resource::of_crd(&crd, Some("v1")).unwrap().api.api_version,
-            "example.com/v1"
-        );
-        assert!(Resource::of_crd(&json!({}), None).is_none());
+        assert_eq!(thing.api.api_version, "example.com/v2");
+        assert!(Resource::of_crd(&crd, "v0").is_none());
+        assert!(Resource::of_crd(&crd, "v3").is_none());
+        assert!(Resource::of_crd(&json!({}), "v1").is_none());
     }
 
     #[test]

@@ -41,8 +41,8 @@ impl std::fmt::Display for InstanceCount {
 const EXAMPLES: usize = 3;
 
 impl Applier {
-    /// Counts the objects of the kind that a definition defines; nothing where the definition is
-    /// not there or serves no version.
+    /// Counts the objects of the kind that a definition defines; nothing where that kind is not
+    /// served.
     ///
     /// # Errors
     ///
@@ -147,17 +147,16 @@ impl Applier {
         }
     }
 
-    /// The kind that a live definition defines.
+    /// The kind that a definition defines, from its name and what is served: definitions are up
+    /// to megabytes.
     async fn defined_resource(
         &self,
         definition: &ObjectId,
     ) -> Result<Option<Resource>, ApplyError> {
-        let Some(resource) = self.resource_of(definition).await? else {
-            return Ok(None);
-        };
-        let live = self.requests.get(&resource, definition).await;
-        let live = live.map_err(about("read", definition))?;
-        Ok(live.and_then(|crd| Resource::of_crd(&crd, None)))
+        match definition.name.split_once('.') {
+            Some((plural, group)) => self.discovery().find_plural(group, plural).await,
+            None => Ok(None),
+        }
     }
 }
 

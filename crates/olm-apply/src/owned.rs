@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use kube::api::ObjectMeta;
 
 use crate::applier::Applier;
-use crate::discovery::Resource;
+use crate::discovery::{Resource, in_order_of_preference};
 use crate::error::{ApplyError, RequestError};
 use crate::identity::ObjectId;
 use crate::owner::Owner;
@@ -35,13 +34,14 @@ impl Applier {
             source: RequestError::from(error),
         })?;
         let mut versions = vec![(String::new(), "v1".to_owned())];
-        versions.extend(
-            groups
-                .groups
-                .iter()
-                .filter(|group| group.name != OWN_GROUP)
-                .flat_map(all),
-        );
+        for group in groups.groups.iter().filter(|group| group.name != OWN_GROUP) {
+            let ordered = in_order_of_preference(group);
+            versions.extend(
+                ordered
+                    .into_iter()
+                    .map(|version| (group.name.clone(), version)),
+            );
+        }
         let selector = owner.selector();
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
@@ -109,24 +109,6 @@ impl Applier {
             }
         }
     }
-}
-
-/// The versions of a group, the preferred one first, so that a kind is found in it.
-fn all(group: &APIGroup) -> Vec<(String, String)> {
-    let preferred = group
-        .preferred_version
-        .as_ref()
-        .map(|found| found.version.as_str());
-    let mut versions: Vec<&str> = group
-        .versions
-        .iter()
-        .map(|found| found.version.as_str())
-        .collect();
-    versions.sort_by_key(|version| Some(*version) != preferred);
-    versions
-        .into_iter()
-        .map(|version| (group.name.clone(), version.to_owned()))
-        .collect()
 }
 
 fn is_applied_by(metadata: &ObjectMeta, manager: &str) -> bool {

@@ -184,7 +184,7 @@ pub(crate) fn place(
     for Draft { mut id, mut body } in drafts {
         let defined = definitions.get(&(id.group.clone(), id.kind.clone()));
         let found = served.get(&(id.group.clone(), id.version.clone(), id.kind.clone()));
-        let coming = defined.and_then(|(_, crd)| Resource::of_crd(crd, Some(&id.version)));
+        let coming = defined.and_then(|(_, crd)| Resource::of_crd(crd, &id.version));
         let Some(resource) = found.cloned().or(coming) else {
             refusals.push(Refusal::new(&id, RefusalReason::NoMatch));
             continue;

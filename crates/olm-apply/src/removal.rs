@@ -39,13 +39,18 @@ impl Applier {
     ) -> Result<Vec<(ObjectId, Removal)>, ApplyError> {
         let mut removals = Vec::with_capacity(ids.len());
         let mut failure = None;
-        let mut outcomes = stream::iter(ids.iter().copied())
-            .map(|id| async move { (id, self.remove(owner, id).await) })
+        // Owned, and collected: a stream that borrows here makes a future that cannot be boxed.
+        let ids: Vec<ObjectId> = ids.iter().map(|&id| id.clone()).collect();
+        let mut outcomes = stream::iter(ids)
+            .map(|id| async move {
+                let outcome = self.remove(owner, &id).await;
+                (id, outcome)
+            })
             .buffered(WIDTH);
         while let Some((id, outcome)) = outcomes.next().await {
             // One that fails must not keep the others.
             match outcome {
-                Ok(removal) => removals.push((id.clone(), removal)),
+                Ok(removal) => removals.push((id, removal)),
                 Err(error) => failure = failure.or(Some(error)),
             }
         }

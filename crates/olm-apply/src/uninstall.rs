@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use tokio::time::{Instant, sleep};
 
-use crate::applier::Applier;
+use crate::applier::{Applier, WIDTH};
 use crate::error::ApplyError;
 use crate::identity::ObjectId;
 use crate::instances::InstanceCount;
@@ -117,16 +118,24 @@ impl Applier {
         owner: &Owner,
         inventory: &[ObjectId],
     ) -> Result<Vec<InstanceCount>, ApplyError> {
+        // Owned: a stream that borrows here makes a future that cannot be boxed.
+        let definitions: Vec<ObjectId> =
+            inventory.iter().filter(|id| id.is_crd()).cloned().collect();
         let mut counts = Vec::new();
-        for id in inventory.iter().filter(|id| id.is_crd()) {
-            // A definition that is no longer the owner's, and its objects, are not touched.
-            if self.is_there(owner, id).await?
-                && let Some(found) = self.count_instances(id).await?
-                && found.count > 0
-            {
-                counts.push(found);
-            }
+        let mut looks = stream::iter(definitions)
+            .map(|id| async move {
+                // A definition that is no longer the owner's, and its objects, are not touched.
+                if self.is_there(owner, &id).await? {
+                    self.count_instances(&id).await
+                } else {
+                    Ok(None)
+                }
+            })
+            .buffered(WIDTH);
+        while let Some(found) = looks.next().await {
+            counts.extend(found?.filter(|found| found.count > 0));
         }
+        drop(looks);
         Ok(counts)
     }
 
