@@ -46,10 +46,17 @@ impl PackageContent {
     /// When the data is there and lacks the package or one of the versions.
     pub fn real(name: &str, versions: &[&str]) -> Result<Option<Self>> {
         let Some(data) = data() else { return Ok(None) };
-        let path = data.join("catalogs/community-v4.20").join(name).join("catalog.yaml");
+        let path = data
+            .join("catalogs/community-v4.20")
+            .join(name)
+            .join("catalog.yaml");
         let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        let mut package =
-            Self { name: name.to_owned(), meta: json!({}), channels: Vec::new(), bundles: Vec::new() };
+        let mut package = Self {
+            name: name.to_owned(),
+            meta: json!({}),
+            channels: Vec::new(),
+            bundles: Vec::new(),
+        };
         for document in olm_yaml::documents(&text, &olm_yaml::Limits::default()) {
             let meta = document?.value;
             match meta["schema"].as_str() {
@@ -100,13 +107,18 @@ impl PackageContent {
     }
 
     fn drop_absent_entries(&mut self) {
-        let names: BTreeSet<&str> = self.bundles.iter().map(|bundle| bundle.name.as_str()).collect();
+        let names: BTreeSet<&str> = self
+            .bundles
+            .iter()
+            .map(|bundle| bundle.name.as_str())
+            .collect();
         for channel in &mut self.channels {
             if let Some(entries) = channel["entries"].as_array_mut() {
                 entries.retain(|entry| names.contains(entry["name"].as_str().unwrap_or_default()));
             }
         }
-        self.channels.retain(|channel| channel["entries"].as_array().is_some_and(|e| !e.is_empty()));
+        self.channels
+            .retain(|channel| channel["entries"].as_array().is_some_and(|e| !e.is_empty()));
     }
 
     /// The file of the package in a catalog, with the given image for each bundle name.
@@ -123,17 +135,19 @@ impl PackageContent {
             }
             documents.push(meta);
         }
-        let texts: Result<Vec<String>, _> = documents.iter().map(olm_yaml::to_string).collect();
-        Ok(texts?.iter().map(|text| format!("---\n{text}")).collect())
+        let mut file = String::new();
+        for document in &documents {
+            file.push_str("---\n");
+            file.push_str(&olm_yaml::to_string(document)?);
+        }
+        Ok(file)
     }
 }
 
 /// The folder of real data, where there is one.
 pub fn data() -> Option<PathBuf> {
-    let data = std::env::var_os("OLM_TEST_DATA").map_or_else(
-        || crate::workspace().join("../shared/data"),
-        PathBuf::from,
-    );
+    let data = std::env::var_os("OLM_TEST_DATA")
+        .map_or_else(|| crate::workspace().join("../shared/data"), PathBuf::from);
     data.join("bundles").is_dir().then_some(data)
 }
 

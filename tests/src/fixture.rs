@@ -31,7 +31,10 @@ pub struct Version {
 impl Version {
     /// A plain version without requirements.
     pub fn new(version: &str) -> Self {
-        Self { version: version.to_owned(), ..Self::default() }
+        Self {
+            version: version.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// The same with a webhook.
@@ -59,7 +62,10 @@ impl Version {
 impl Package {
     /// A package of these versions, oldest first.
     pub fn new(name: &str, versions: impl IntoIterator<Item = Version>) -> Self {
-        Self { name: name.to_owned(), versions: versions.into_iter().collect() }
+        Self {
+            name: name.to_owned(),
+            versions: versions.into_iter().collect(),
+        }
     }
 
     /// The kind that the package provides: its name in camel case.
@@ -102,8 +108,10 @@ impl Package {
         PackageContent {
             name: self.name.clone(),
             meta: json!({"schema": "olm.package", "name": self.name, "defaultChannel": "stable"}),
-            channels: vec![json!({"schema": "olm.channel", "package": self.name, "name": "stable",
-                "entries": entries})],
+            channels: vec![
+                json!({"schema": "olm.channel", "package": self.name, "name": "stable",
+                "entries": entries}),
+            ],
             bundles,
         }
     }

@@ -29,8 +29,10 @@ impl Scenario {
     /// # Errors
     /// When the data is there and cannot be read.
     pub fn load() -> Result<Self> {
-        let (base, dependant) =
-            ("rabbitmq-cluster-operator", "rabbitmq-messaging-topology-operator");
+        let (base, dependant) = (
+            "rabbitmq-cluster-operator",
+            "rabbitmq-messaging-topology-operator",
+        );
         let base_versions = ["2.21.1", "2.22.1", "2.22.2", "2.22.3"];
         let dependant_versions = ["1.18.2", "1.19.2", "1.19.3"];
         let real = PackageContent::real(base, &base_versions)?
@@ -71,7 +73,11 @@ impl Scenario {
             real: false,
             base_versions: base.versions.iter().map(|v| v.version.clone()).collect(),
             base: base.content(),
-            dependant_versions: dependant.versions.iter().map(|v| v.version.clone()).collect(),
+            dependant_versions: dependant
+                .versions
+                .iter()
+                .map(|v| v.version.clone())
+                .collect(),
             dependant: dependant.content(),
             missing: vec![r#"requires package "lantern-operator""#.to_owned()],
         }

@@ -84,9 +84,10 @@ impl Snapshot {
             .filter_map(|key| match (self.0.get(key), other.0.get(key)) {
                 (Some(_), None) => Some(format!("only in the first: {key}")),
                 (None, Some(_)) => Some(format!("only in the second: {key}")),
-                (Some(one), Some(two)) if one != two => {
-                    Some(format!("differs: {key} at {}", first_difference(one, two, "")))
-                }
+                (Some(one), Some(two)) if one != two => Some(format!(
+                    "differs: {key} at {}",
+                    first_difference(one, two, "")
+                )),
                 _ => None,
             })
             .collect()
@@ -163,7 +164,11 @@ fn first_difference(one: &Value, two: &Value, path: &str) -> String {
             path.to_owned()
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            let index = a.iter().zip(b).position(|(x, y)| x != y).unwrap_or_default();
+            let index = a
+                .iter()
+                .zip(b)
+                .position(|(x, y)| x != y)
+                .unwrap_or_default();
             first_difference(&a[index], &b[index], &format!("{path}[{index}]"))
         }
         _ => format!("{path}: {one} / {two}"),

@@ -124,7 +124,7 @@ pub struct CatalogStatus {
     )]
     pub content_url: Option<String>,
 
-    /// contentDigest is the digest of the served content, and the strong ETag of contentURL.
+    /// contentDigest is the digest of the served content, and the strong entity tag of what is served there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_digest: Option<String>,
 

@@ -27,6 +27,8 @@
 //! assert_eq!(operator.spec.package_name, "etcd");
 //! ```
 
+#![allow(clippy::duplicated_attributes, reason = "printer columns repeat the names of their keys")]
+
 pub mod annotations;
 pub mod bundle;
 pub mod bundle_deployment;

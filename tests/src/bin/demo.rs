@@ -1,6 +1,13 @@
 //! The main job, end to end, on a real Kubernetes and a real registry, told step by step.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that people run")]
-#![allow(clippy::disallowed_methods, reason = "it writes the manifests that it applies")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command that people run"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it writes the manifests that it applies"
+)]
 
 use std::process::ExitCode;
 
