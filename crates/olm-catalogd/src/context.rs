@@ -136,6 +136,13 @@ impl Context {
         }
     }
 
+    /// The UID of the Catalog of that name, if there is one.
+    pub(crate) async fn uid_of(&self, catalog: &str) -> Result<Option<String>, kube::Error> {
+        let api: Api<Catalog> = Api::all(self.client.0.clone());
+        let found = api.get_metadata_opt(catalog).await?;
+        Ok(found.map(|object| object.metadata.uid.unwrap_or_default()))
+    }
+
     /// The status of a Catalog whose spec does not decode, as far as it does.
     pub(crate) async fn status_of(&self, catalog: &str) -> Result<Option<CatalogStatus>, Error> {
         let resource = ApiResource::erase::<Catalog>(&());

@@ -5,7 +5,9 @@
 //! them answers readers, and one that becomes leader need not begin with empty hands. Content of
 //! Catalogs that are gone is removed, also where they went while this process was away.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -13,122 +15,192 @@ use jiff::Timestamp;
 use olm_api::catalog::{Catalog, CatalogStatus};
 use olm_registry::Reference;
 use olm_runtime::{Chain, Objects, Watch};
-use tokio::time::MissedTickBehavior;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::context::{Context, owner};
 use crate::phase::request;
 use crate::record::Record;
-use crate::store::{ContentStore, Owner};
+use crate::store::Owner;
 
-/// How often what could not be fetched is tried again.
-const RETRY_EVERY: Duration = Duration::from_mins(1);
+/// How often all Catalogs are looked at: for what could not be fetched or removed. The look is at
+/// memory alone.
+const ROUND: Duration = Duration::from_mins(1);
 /// Longest fetch of one image.
 const FETCH_LIMIT: Duration = Duration::from_mins(20);
-/// Catalogs that are fetched at the same time.
-const CONCURRENCY: usize = 4;
+/// Images that are fetched at the same time.
+const FETCHES: usize = 4;
+
+/// What the following of one process shares.
+struct Follower {
+    context: Arc<Context>,
+    objects: Objects<Catalog>,
+    /// Set once the cache of Catalogs is complete; before that nothing can be said to be gone.
+    complete: AtomicBool,
+    fetches: Semaphore,
+    /// Catalogs that are being looked after, and whether they changed meanwhile.
+    busy: Mutex<HashMap<String, bool>>,
+}
 
 /// Runs until the token is cancelled. `watch` must be one over all Catalogs.
 pub(crate) async fn run(context: Arc<Context>, watch: Watch<Catalog>, token: CancellationToken) {
-    // Only what was here before the first list can be an orphan of a time when nobody watched.
-    let before = context.store.records();
     let (objects, changes) = watch.cached();
-    let mut ticks = tokio::time::interval(RETRY_EVERY);
+    let follower = Follower {
+        context,
+        objects,
+        complete: AtomicBool::new(false),
+        fetches: Semaphore::new(FETCHES),
+        busy: Mutex::default(),
+    };
+    let follower = &follower;
+    let mut ticks = tokio::time::interval_at(Instant::now() + ROUND, ROUND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let again = {
-        let objects = objects.clone();
-        futures::stream::poll_fn(move |cx| ticks.poll_tick(cx).map(Some))
-            .flat_map(move |_| futures::stream::iter(objects.all()))
-    };
-    let sweep = async {
-        if objects.wait_until_ready().await {
-            let known = objects.references();
-            let orphans = before
-                .iter()
-                .filter(|(name, _)| !known.iter().any(|reference| reference.name == **name));
-            for (name, record) in orphans {
-                remove(&context.store, name, &record.uid).await;
-            }
-        }
-        std::future::pending::<()>().await;
-    };
-    let follow = futures::stream::select(changes, again)
-        .for_each_concurrent(CONCURRENCY, |catalog| follow(&context, &objects, catalog));
+    let rounds = futures::stream::once(async {
+        follower
+            .complete
+            .store(follower.objects.wait_until_ready().await, Ordering::Release);
+    })
+    .chain(futures::stream::poll_fn(move |cx| {
+        ticks.poll_tick(cx).map(|_| Some(()))
+    }))
+    .flat_map(|()| futures::stream::iter(follower.all()));
+    let changes = changes.filter(|_| {
+        // The first list is what the first round is about.
+        std::future::ready(follower.complete.load(Ordering::Acquire))
+    });
+    let changes = changes.map(|catalog| owner(&catalog).name.to_owned());
+    // Without a limit here, or the watch would stand still while images are fetched.
+    let follow = futures::stream::select(changes, rounds)
+        .for_each_concurrent(None, |name| async move { follower.look_after(&name).await });
     tokio::select! {
         () = token.cancelled() => {}
-        () = sweep => {}
         () = follow => warn!("the watch of catalogs ended"),
     }
 }
 
-async fn remove(store: &Arc<ContentStore>, name: &str, uid: &str) {
-    let (store, owned, uid) = (Arc::clone(store), name.to_owned(), uid.to_owned());
-    let removed = tokio::task::spawn_blocking(move || {
-        store.remove_of(Owner {
-            name: &owned,
-            uid: &uid,
-        })
-    });
-    match removed.await {
-        Ok(Ok(true)) => info!(
-            catalog = name,
-            "removed the content of a catalog that is gone"
-        ),
-        Ok(Ok(false)) | Err(_) => {}
-        Ok(Err(error)) => {
-            warn!(catalog = name, error = %Chain(&error), "cannot remove catalog content");
+impl Follower {
+    /// The names of all Catalogs and of all that have content here.
+    fn all(&self) -> BTreeSet<String> {
+        if !self.complete.load(Ordering::Acquire) {
+            return BTreeSet::new();
         }
-    }
-}
-
-async fn follow(context: &Context, objects: &Objects<Catalog>, seen: Arc<Catalog>) {
-    let name = owner(&seen).name;
-    let Some(catalog) = objects.get(name, None) else {
-        let gone = !objects
+        let stored = self.context.store.records();
+        let known = self
+            .objects
             .references()
-            .iter()
-            .any(|reference| reference.name == name);
-        if gone {
-            remove(&context.store, name, owner(&seen).uid).await;
-        }
-        return;
-    };
-    let owner = owner(&catalog);
-    let Some(wanted) = catalog.status.as_ref().and_then(wanted) else {
-        return;
-    };
-    if !is_behind(context.store.record(name).as_deref(), owner.uid, &wanted) {
-        return;
+            .into_iter()
+            .map(|reference| reference.name);
+        known.chain(stored.keys().cloned()).collect()
     }
-    let Ok(request) = request::read(name, &catalog, Duration::ZERO) else {
-        return;
-    };
-    let access = match context.access(&request).await {
-        Ok(access) => access,
-        Err(error) => {
-            warn!(catalog = name, %error, "cannot follow the leader");
+
+    /// Looks after one catalog, and once more when it changed meanwhile.
+    async fn look_after(&self, name: &str) {
+        if let Some(again) = self.busy().get_mut(name) {
+            *again = true;
             return;
         }
-    };
-    let Ok(image) = Reference::parse(wanted.image) else {
-        return;
-    };
-    let work = context
-        .unpacker
-        .serve(owner, &image, &access, wanted.unpacked);
-    match tokio::time::timeout(FETCH_LIMIT, work).await {
-        Ok(Ok(record)) if record.digest.as_str() != wanted.content => warn!(
-            catalog = name,
-            content = %record.digest,
-            leader = wanted.content,
-            "this replica made other content than the leader"
-        ),
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            warn!(catalog = name, error = %Chain(&error), "cannot follow the leader");
+        loop {
+            self.busy().insert(name.to_owned(), false);
+            if let Some(catalog) = self.objects.get(name, None) {
+                self.follow(&catalog).await;
+            } else if !self
+                .objects
+                .references()
+                .iter()
+                .any(|reference| reference.name == name)
+            {
+                self.tidy(name).await;
+            }
+            let mut busy = self.busy();
+            if busy.get(name) != Some(&true) {
+                busy.remove(name);
+                return;
+            }
         }
-        Err(_elapsed) => warn!(catalog = name, "following the leader took too long"),
+    }
+
+    fn busy(&self) -> MutexGuard<'_, HashMap<String, bool>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the content of a Catalog that is not in the cache, once the API server has said that
+    /// it is gone: the cache may lag behind a Catalog that was just made.
+    async fn tidy(&self, name: &str) {
+        let Some(record) = self.context.store.record(name) else {
+            return;
+        };
+        match self.context.uid_of(name).await {
+            Ok(Some(uid)) if uid == record.uid => return,
+            Ok(_) => {}
+            Err(error) => {
+                warn!(catalog = name, error = %Chain(&error), "cannot look for a catalog");
+                return;
+            }
+        }
+        let (store, owned) = (Arc::clone(&self.context.store), name.to_owned());
+        let removed = tokio::task::spawn_blocking(move || {
+            store.remove_of(Owner {
+                name: &owned,
+                uid: &record.uid,
+            })
+        });
+        match removed.await {
+            Ok(Ok(true)) => info!(
+                catalog = name,
+                "removed the content of a catalog that is gone"
+            ),
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => {
+                warn!(catalog = name, error = %Chain(&error), "cannot remove catalog content");
+            }
+        }
+    }
+
+    /// Makes what the leader serves, where this replica has something older.
+    async fn follow(&self, catalog: &Catalog) {
+        let context = &self.context;
+        let name = owner(catalog).name;
+        let owner = owner(catalog);
+        let Some(wanted) = catalog.status.as_ref().and_then(wanted) else {
+            return;
+        };
+        if !is_behind(context.store.record(name).as_deref(), owner.uid, &wanted) {
+            return;
+        }
+        let Ok(request) = request::read(name, catalog, Duration::ZERO) else {
+            return;
+        };
+        let access = match context.access(&request).await {
+            Ok(access) => access,
+            Err(error) => {
+                warn!(catalog = name, %error, "cannot follow the leader");
+                return;
+            }
+        };
+        let Ok(image) = Reference::parse(wanted.image) else {
+            return;
+        };
+        let Ok(_turn) = self.fetches.acquire().await else {
+            return;
+        };
+        let work = context
+            .unpacker
+            .serve(owner, &image, &access, wanted.unpacked);
+        match tokio::time::timeout(FETCH_LIMIT, work).await {
+            Ok(Ok(record)) if record.digest.as_str() != wanted.content => warn!(
+                catalog = name,
+                content = %record.digest,
+                leader = wanted.content,
+                "this replica made other content than the leader"
+            ),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                warn!(catalog = name, error = %Chain(&error), "cannot follow the leader");
+            }
+            Err(_elapsed) => warn!(catalog = name, "following the leader took too long"),
+        }
     }
 }
 
