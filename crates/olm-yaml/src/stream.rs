@@ -247,6 +247,13 @@ impl Documents<'_> {
             })?;
             return Ok(value);
         }
+        if opens_beyond(text, MAX_OPEN) {
+            return Err(YamlError::TooDeep {
+                index: self.index,
+                line,
+                limit: self.limits.max_depth,
+            });
+        }
         let Some(deserializer) = yaml_serde::Deserializer::from_slice(text).next() else {
             return Ok(Value::Null);
         };
@@ -267,6 +274,32 @@ impl Documents<'_> {
                 source,
             })
     }
+}
+
+/// Collections that a text may open before it is given to the YAML parser, whose work grows with
+/// the square of the nesting. Far above the depth that is accepted, because the count also sees
+/// brackets and dashes in text.
+const MAX_OPEN: usize = 4096;
+
+/// Whether more than `limit` collections seem to be open at once: brackets that are not closed, or
+/// entries of sequences and mappings begun on one line.
+fn opens_beyond(text: &[u8], limit: usize) -> bool {
+    let (mut open, mut begun) = (0_usize, 0_usize);
+    let mut leading = true;
+    text.iter().any(|byte| {
+        match byte {
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        match byte {
+            b'\n' => (leading, begun) = (true, 0),
+            b' ' | b'\t' => {}
+            b'-' | b'?' if leading => begun += 1,
+            _ => leading = false,
+        }
+        open > limit || begun > limit
+    })
 }
 
 /// Length of the first part of a YAML stream, and where the next part begins. The error is the

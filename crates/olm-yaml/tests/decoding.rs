@@ -251,3 +251,19 @@ proptest! {
         let _ = all(&text);
     }
 }
+
+#[rstest]
+#[case::mappings("{a: ".repeat(200_000))]
+#[case::sequences("[".repeat(200_000))]
+#[case::entries("- ".repeat(200_000))]
+#[case::keys("? ".repeat(200_000))]
+fn nesting_without_end_is_refused_before_it_is_parsed(#[case] text: String) {
+    let refused = all(&text).unwrap_err();
+    assert!(matches!(refused, YamlError::TooDeep { .. }), "{refused}");
+}
+
+#[test]
+fn brackets_and_dashes_in_text_are_no_nesting() {
+    let text = format!("a: |\n  {}\n  {}\n", "{[".repeat(500), "-".repeat(500));
+    assert_eq!(one(&text)["a"].as_str().map(str::len), Some(1502));
+}
