@@ -41,6 +41,7 @@
 )]
 
 pub mod assets;
+pub mod bench;
 mod build;
 pub mod certificates;
 pub mod chart;

@@ -65,6 +65,12 @@ impl<'a> Wait<'a> {
         self
     }
 
+    /// Sets the time between two looks; default 50 ms.
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
     /// Adds logs whose ends are shown when the deadline passes.
     pub fn logs(mut self, logs: &'a dyn Logs) -> Self {
         self.logs.push(logs);
