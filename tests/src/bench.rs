@@ -52,10 +52,10 @@ pub async fn run() -> Result<()> {
 async fn installs(cluster: &ControlPlane, registry: &Registry, suite: &Suite) -> Result<()> {
     let scenario = Scenario::load()?;
     let publisher = Publisher::new(registry);
-    let published = publisher
-        .catalog("bench/catalog:v1", &[scenario.base.clone()])
+    let pushed = publisher
+        .catalog("bench/catalog:v1", std::slice::from_ref(&scenario.base))
         .await?;
-    unpacked(cluster, "bench", &published.reference).await?;
+    unpacked(cluster, "bench", &pushed.reference).await?;
     let client = cluster.client().await?;
     let operators = Api::<Operator>::all(client.clone());
     let (name, version) = (&scenario.base.name, &scenario.base_versions[0]);

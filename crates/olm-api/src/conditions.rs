@@ -15,6 +15,13 @@ pub const HAS_VALID_BUNDLE: &str = "HasValidBundle";
 /// BundleDeployment: what is installed works.
 pub const HEALTHY: &str = "Healthy";
 
+/// Every kind: what is asked for is what is there. kstatus, `kubectl wait`, Flux and Argo CD read it.
+pub const READY: &str = "Ready";
+
+/// Every kind: nothing but a change of the object itself can help. There only while that is so;
+/// kstatus reads it as failed.
+pub const STALLED: &str = "Stalled";
+
 /// Catalog: the clean-up that deletion waits for failed.
 pub const DELETE: &str = "Delete";
 

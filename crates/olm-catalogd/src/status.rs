@@ -9,13 +9,8 @@ use olm_runtime::conditions;
 use crate::messages;
 use crate::record::Record;
 
-/// Catalogs are ready when what they ask for is served (kstatus).
-const READY: &str = "Ready";
-/// There only while nothing but a change of the object can help (kstatus).
-const STALLED: &str = "Stalled";
-
 /// The conditions that catalogd writes; those of others are left alone.
-pub(crate) const OWNED: [&str; 4] = [types::UNPACKED, types::DELETE, READY, STALLED];
+pub(crate) const OWNED: [&str; 4] = [types::UNPACKED, types::DELETE, types::READY, types::STALLED];
 
 /// How a pass ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +68,8 @@ pub(crate) fn project(
                 generation,
                 now,
             );
-            conditions::set(list, READY, true, reason, &message, generation, now);
-            conditions::remove(list, STALLED);
+            conditions::set(list, types::READY, true, reason, &message, generation, now);
+            conditions::remove(list, types::STALLED);
             status.phase = Some(phase::UNPACKED.to_owned());
             status.observed_generation = generation;
             status.resolved_source = Some(ResolvedCatalogSource {
@@ -113,11 +108,19 @@ pub(crate) fn project(
                 generation,
                 now,
             );
-            conditions::set(list, READY, false, reason, &message, generation, now);
+            conditions::set(list, types::READY, false, reason, &message, generation, now);
             if *terminal {
-                conditions::set(list, STALLED, true, reason, &message, generation, now);
+                conditions::set(
+                    list,
+                    types::STALLED,
+                    true,
+                    reason,
+                    &message,
+                    generation,
+                    now,
+                );
             } else {
-                conditions::remove(list, STALLED);
+                conditions::remove(list, types::STALLED);
             }
             status.phase = Some(phase::FAILING.to_owned());
             // What is served stays described (contentURL, contentDigest, lastUnpacked), so that
@@ -127,7 +130,7 @@ pub(crate) fn project(
         Outcome::DeleteFailed(message) => {
             let reason = unpack::FAILED_TO_DELETE;
             conditions::set(list, types::DELETE, false, reason, message, generation, now);
-            conditions::set(list, READY, false, reason, message, generation, now);
+            conditions::set(list, types::READY, false, reason, message, generation, now);
         }
     }
     status

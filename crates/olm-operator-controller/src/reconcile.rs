@@ -22,7 +22,12 @@ use crate::phase::resolve::{Answer, Question, resolve};
 use crate::status::{self, Findings, Handover, Resolution};
 
 /// The conditions that this controller sets.
-pub(crate) const CONDITIONS: [&str; 2] = [conditions::INSTALLED, conditions::RESOLVED];
+pub(crate) const CONDITIONS: [&str; 4] = [
+    conditions::INSTALLED,
+    conditions::READY,
+    conditions::RESOLVED,
+    conditions::STALLED,
+];
 
 /// Chooses a bundle for each Operator and hands it to rukpak.
 pub(crate) struct OperatorReconciler {
@@ -147,7 +152,7 @@ impl OperatorReconciler {
                 .normal(operator, "Installed", "Install", &note)
                 .await;
         }
-        for kind in CONDITIONS {
+        for kind in [conditions::RESOLVED, conditions::INSTALLED] {
             let of = |status: &OperatorStatus| {
                 let found = status
                     .conditions
@@ -178,7 +183,13 @@ fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> Op
         .map(|status| status.conditions.as_slice());
     let mut list = olm_runtime::conditions::owned(before.unwrap_or_default(), &CONDITIONS);
     let generation = operator.metadata.generation;
-    for verdict in status::verdicts(findings) {
+    let verdicts = status::verdicts(findings);
+    list.retain(|condition| {
+        verdicts
+            .iter()
+            .any(|verdict| verdict.kind == condition.type_)
+    });
+    for verdict in verdicts {
         let status = match verdict.status {
             "True" => olm_runtime::conditions::Status::True,
             "False" => olm_runtime::conditions::Status::False,

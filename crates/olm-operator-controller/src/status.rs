@@ -1,5 +1,8 @@
 //! The status of an Operator, from what a pass found out. Pure.
 //!
+//! `Ready` says that the bundle that was chosen runs; `Stalled` is there while only a change of the
+//! Operator can help.
+//!
 //! | Found out | `Resolved` | `Installed` |
 //! |---|---|---|
 //! | the range is none | Unknown | what runs, else Unknown |
@@ -55,9 +58,56 @@ pub(crate) struct Verdict {
     pub(crate) message: String,
 }
 
-/// The two conditions of an Operator.
-pub(crate) fn verdicts(findings: &Findings) -> [Verdict; 2] {
-    [resolved(&findings.resolution), installed(findings)]
+/// The conditions of an Operator; one that is not among them is to be absent.
+pub(crate) fn verdicts(findings: &Findings) -> Vec<Verdict> {
+    let resolved = resolved(&findings.resolution);
+    let installed = installed(findings);
+    let mut verdicts = vec![ready(findings, &resolved, &installed)];
+    // A range that is none cannot become one by waiting.
+    if findings.resolution == Resolution::InvalidSpec {
+        verdicts.push(Verdict {
+            kind: conditions::STALLED,
+            status: "True",
+            ..resolved.clone()
+        });
+    }
+    verdicts.extend([resolved, installed]);
+    verdicts
+}
+
+/// Whether the bundle that was chosen is the one that runs.
+fn ready(findings: &Findings, resolved: &Verdict, installed: &Verdict) -> Verdict {
+    let kind = conditions::READY;
+    if resolved.status != "True" {
+        return Verdict {
+            kind,
+            status: "False",
+            ..resolved.clone()
+        };
+    }
+    let arrived = match (&findings.resolution, &findings.installed) {
+        (Resolution::Chosen(chosen), Some(running)) => {
+            chosen.name == running.name && chosen.image == running.image
+        }
+        _ => false,
+    };
+    let status = if arrived && installed.status == "True" {
+        "True"
+    } else {
+        "False"
+    };
+    let reason = if installed.status == "True" && !arrived {
+        // What runs is in order; it is not yet what was chosen.
+        reasons::INSTALLATION_STATUS_UNKNOWN
+    } else {
+        installed.reason
+    };
+    Verdict {
+        kind,
+        status,
+        reason,
+        message: installed.message.clone(),
+    }
 }
 
 fn resolved(resolution: &Resolution) -> Verdict {
@@ -241,9 +291,15 @@ mod tests {
             handover,
             installed: installed.map(bundle),
         };
-        let [resolved, installed] = verdicts(&findings);
-        let text = |v: Verdict| format!("{}/{}: {}", v.status, v.reason, v.message);
-        (text(resolved), text(installed))
+        let verdicts = verdicts(&findings);
+        let text = |kind: &str| {
+            let found = verdicts
+                .iter()
+                .find(|verdict| verdict.kind == kind)
+                .unwrap();
+            format!("{}/{}: {}", found.status, found.reason, found.message)
+        };
+        (text("Resolved"), text("Installed"))
     }
 
     #[test]
@@ -324,6 +380,46 @@ mod tests {
         assert_eq!(
             row(chosen, handed_over("1.0.0", &failing), Some("1.0.0")).1,
             "False/InstallationFailed: bundledeployment not ready: boom"
+        );
+    }
+
+    #[test]
+    fn ready_means_that_what_was_chosen_runs() {
+        let ready = |resolution: Resolution, handover: Handover, installed: Option<&str>| {
+            let findings = Findings {
+                resolution,
+                handover,
+                installed: installed.map(bundle),
+            };
+            let verdicts = verdicts(&findings);
+            let stalled = verdicts.iter().any(|verdict| verdict.kind == "Stalled");
+            let found = verdicts
+                .iter()
+                .find(|verdict| verdict.kind == "Ready")
+                .unwrap();
+            (found.status, found.reason, stalled)
+        };
+        let installed = [("Installed", "True", "")];
+        let chosen = || Resolution::Chosen(bundle("1.1.0"));
+        assert_eq!(
+            ready(chosen(), handed_over("1.1.0", &installed), Some("1.1.0")),
+            ("True", "Success", false)
+        );
+        assert_eq!(
+            ready(chosen(), handed_over("1.1.0", &[]), Some("1.0.0")),
+            ("False", "InstallationStatusUnknown", false)
+        );
+        assert_eq!(
+            ready(
+                Resolution::Refused("no".to_owned()),
+                Handover::NotAttempted,
+                Some("1.0.0")
+            ),
+            ("False", "ResolutionFailed", false)
+        );
+        assert_eq!(
+            ready(Resolution::InvalidSpec, Handover::NotAttempted, None),
+            ("False", "ResolutionUnknown", true)
         );
     }
 }
