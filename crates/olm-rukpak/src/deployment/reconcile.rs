@@ -208,10 +208,16 @@ impl DeploymentReconciler {
             .status
             .as_ref()
             .map(|status| status.conditions.as_slice());
+        // How a rollout proceeds is no news for anybody; that it ended is.
+        let rolls_out = findings
+            .installed
+            .as_ref()
+            .is_some_and(|said| !said.is_yes());
+        let healthy = findings.healthy.as_ref().filter(|_| !rolls_out);
         for (type_, action, said) in [
-            (HAS_VALID_BUNDLE, "Unpack", &findings.valid),
-            (INSTALLED, "Install", &findings.installed),
-            (HEALTHY, "Watch", &findings.healthy),
+            (HAS_VALID_BUNDLE, "Unpack", findings.valid.as_ref()),
+            (INSTALLED, "Install", findings.installed.as_ref()),
+            (HEALTHY, "Watch", healthy),
         ] {
             let Some(said) = said else { continue };
             let earlier = conditions::get(before.unwrap_or_default(), type_);

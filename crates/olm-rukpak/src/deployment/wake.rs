@@ -4,6 +4,7 @@ use kube::runtime::reflector::ObjectRef;
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentStatus};
 use olm_api::conditions::{INSTALLED, deployment as reasons};
+use olm_apply::ApplyError;
 use olm_runtime::{Objects, conditions};
 use tokio::sync::mpsc;
 
@@ -45,12 +46,26 @@ impl Waker {
         )
     }
 
-    /// The cluster changed in a way that may help: kinds came, or objects went.
-    pub(crate) fn failed_deployments(&self) {
-        for reference in self
-            .deployments
-            .references_where(|deployment| deployment.status.as_ref().is_some_and(has_failed))
-        {
+    /// Kinds came, which others may wait for.
+    pub(crate) fn kinds_came(&self) {
+        self.call(|message| message.starts_with(ApplyError::MISSING_PREFIX));
+    }
+
+    /// Objects went, which may have been in the way of others.
+    pub(crate) fn objects_went(&self) {
+        self.call(|_message| true);
+    }
+
+    /// Calls those whose installation failed for a reason that `may_help` says may be over. Others
+    /// are left to their own retries, whose delay grows with each that is in vain.
+    fn call(&self, may_help: impl Fn(&str) -> bool) {
+        for reference in self.deployments.references_where(|deployment| {
+            deployment
+                .status
+                .as_ref()
+                .and_then(failure)
+                .is_some_and(&may_help)
+        }) {
             if self.deployment.try_send(reference).is_err() {
                 break;
             }
@@ -64,11 +79,10 @@ impl Waker {
     }
 }
 
-fn has_failed(status: &BundleDeploymentStatus) -> bool {
-    conditions::get(&status.conditions, INSTALLED).is_some_and(|installed| {
-        matches!(
-            installed.reason.as_str(),
-            reasons::INSTALL_FAILED | reasons::UPGRADE_FAILED
-        )
-    })
+/// Why the installation failed, if it did.
+fn failure(status: &BundleDeploymentStatus) -> Option<&str> {
+    let installed = conditions::get(&status.conditions, INSTALLED)?;
+    let reason = installed.reason.as_str();
+    matches!(reason, reasons::INSTALL_FAILED | reasons::UPGRADE_FAILED)
+        .then_some(installed.message.as_str())
 }

@@ -6,7 +6,7 @@ mod trust;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
@@ -21,6 +21,9 @@ pub(crate) use self::trust::Publisher;
 /// Where the API server asks about Bundles.
 pub(crate) const PATH: &str = "/validate-core-rukpak-io-v1alpha1-bundle";
 
+/// Largest review: a Bundle as it was and as it is to be, each as large as the API server takes.
+const MAX_REVIEW: usize = 8 << 20;
+
 /// Most ConfigMaps that one Bundle may name; each costs a request.
 const MAX_CONFIG_MAPS: usize = 256;
 
@@ -29,6 +32,7 @@ pub(crate) fn router(client: Client, system_namespace: &str) -> Router {
     let config_maps: Api<ConfigMap> = Api::namespaced(client, system_namespace);
     Router::new()
         .route(PATH, post(review))
+        .layer(DefaultBodyLimit::max(MAX_REVIEW))
         .with_state(config_maps)
 }
 

@@ -105,7 +105,7 @@ impl DeploymentReconciler {
             self.watches.ensure(&new).await?;
         }
         if brings_kinds {
-            self.waker.failed_deployments();
+            self.waker.kinds_came();
         }
 
         let there: Vec<ObjectId> = applied

@@ -54,7 +54,7 @@ impl DeploymentReconciler {
                     .map_err(|source| DeploymentError::Api("remove the finalizer from", source))?;
                 let left: Vec<String> = left.iter().map(ToString::to_string).collect();
                 tracing::info!(deployment = %name, objects = installed.len(), ?left, "uninstalled");
-                self.waker.failed_deployments();
+                self.waker.objects_went();
                 Ok(Action::AwaitChange)
             }
             Ok(waiting) => {
