@@ -5,6 +5,7 @@ mod admission;
 mod apply;
 mod catalogd;
 mod harness;
+mod rukpak;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
