@@ -244,8 +244,8 @@ impl ApplyError {
         }
     }
 
-    /// What precedes the message of an error that [`ApplyError::is_missing_kind`]
-    /// (spec/rukpak.md 10.1, kept to the letter).
+    /// What precedes the message of an error that [`ApplyError::is_missing_kind`],
+    /// as users of the upstream API know it.
     pub const MISSING_PREFIX: &'static str = "required resource not found: ";
 
     /// The message with its causes, and with [`ApplyError::MISSING_PREFIX`] where that belongs.

@@ -79,7 +79,7 @@ pub fn judge(object: &Value) -> ObjectHealth {
 }
 
 /// What is wrong with an object, in the words of the `Healthy` condition; nothing when it works
-/// (spec/rukpak.md 12: `object <Status>: <message>`, and the words of the condition itself for
+/// (`object <Status>: <message>`, and the words of the condition itself for
 /// API services).
 pub fn problem(object: &Value) -> Option<String> {
     let is_api_service = object["kind"] == "APIService"

@@ -4,7 +4,7 @@ use crate::ObjectId;
 
 /// A step of an installation: everything in it may be applied at once.
 ///
-/// The order is a rule of the design (D5), modelled on spec/rukpak.md 19.4: what others refer to
+/// The order is a rule of the design: what others refer to
 /// comes first, and what can keep others from being admitted comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

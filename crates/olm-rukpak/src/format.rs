@@ -1,5 +1,5 @@
 //! Bundle formats by provisioner class: what is checked when content is unpacked, and the objects
-//! that it becomes when it is deployed (D6).
+//! that it becomes when it is deployed.
 
 use olm_api::names;
 use olm_bundle::plain_v0::{self, PlainError};

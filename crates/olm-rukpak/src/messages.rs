@@ -1,7 +1,6 @@
 //! Texts that users and tools match on, in one place.
 //!
-//! Those of conditions are from `spec/rukpak.md` 3.3, 4 and 10.1, those of the webhook from 13; all
-//! are kept to the letter.
+//! They are those of the upstream API, kept to the letter.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! The digest that a Bundle is pinned to: what its first unpack resolved, for ever (D2).
+//! The digest that a Bundle is pinned to: what its first unpack resolved, for ever.
 
 use olm_api::bundle::{BundleSource, BundleStatus, ImageSource};
 use olm_fs::Digest;

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 use olm_api::bundle::{Bundle, BundleSource, BundleStatus};
-use olm_api::conditions::{UNPACKED, phase, unpack};
+use olm_api::conditions::{READY, UNPACKED, phase, unpack};
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
 
 /// The condition types that this controller writes.
-pub(crate) const OWNED: [&str; 1] = [UNPACKED];
+pub(crate) const OWNED: [&str; 2] = [READY, UNPACKED];
 
-/// How a Bundle stands after a pass (`spec/rukpak.md` 3.3).
+/// How a Bundle stands after a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     /// The content is about to be fetched.
@@ -50,7 +50,7 @@ impl Outcome {
     }
 }
 
-/// The status after a pass. What the source once resolved to is kept whatever happens (D2): content
+/// The status after a pass. What the source once resolved to is kept whatever happens (it is pinned): content
 /// that was lost is fetched again from there.
 pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> BundleStatus {
     let before = object.status.clone().unwrap_or_default();
@@ -66,15 +66,10 @@ pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> Bun
         observed_generation: generation,
         conditions: conditions::owned(&before.conditions, &OWNED),
     };
-    conditions::set(
-        &mut status.conditions,
-        UNPACKED,
-        truth,
-        reason,
-        &message,
-        generation,
-        now,
-    );
+    let list = &mut status.conditions;
+    conditions::set(list, UNPACKED, truth, reason, &message, generation, now);
+    let ready = truth == Status::True;
+    conditions::set(list, READY, ready, reason, &message, generation, now);
     status
 }
 
@@ -132,7 +127,10 @@ mod tests {
         #[case] message: &str,
     ) {
         let status = project(&bundle(), &outcome, Timestamp::from_second(1).unwrap());
-        let condition = status.conditions.first().unwrap();
+        let condition = conditions::get(&status.conditions, UNPACKED).unwrap();
+        let ready = conditions::get(&status.conditions, READY).unwrap();
+        assert_eq!(ready.status == "True", truth == "True");
+        assert_eq!(ready.message, message);
         assert_eq!(status.phase.as_deref(), Some(phase));
         assert_eq!(status.observed_generation, Some(3));
         assert_eq!(condition.type_, "Unpacked");

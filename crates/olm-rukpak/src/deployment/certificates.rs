@@ -1,4 +1,4 @@
-//! Certificates of the webhooks of installed bundles, made by the suite itself (D11).
+//! Certificates of the webhooks of installed bundles, made by the suite itself.
 //!
 //! Each BundleDeployment has an authority of its own, in a Secret of the suite's namespace, where
 //! the bundle's workload cannot read it. The leaf of each webhook Service is a Secret in the install

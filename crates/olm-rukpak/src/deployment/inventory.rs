@@ -1,4 +1,4 @@
-//! What a BundleDeployment may have applied, before and after each step of a pass (D4a).
+//! What a BundleDeployment may have applied, before and after each step of a pass.
 
 use std::collections::BTreeSet;
 

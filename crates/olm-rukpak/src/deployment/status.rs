@@ -1,14 +1,15 @@
 //! The status of a BundleDeployment, as a pure function of what was and what a pass found.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentStatus, Inventory};
-use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, UNINSTALLING, deployment};
+use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, UNINSTALLING, deployment};
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
 
 /// The condition types that this controller writes.
-pub(crate) const OWNED: [&str; 4] = [HAS_VALID_BUNDLE, HEALTHY, INSTALLED, UNINSTALLING];
+pub(crate) const OWNED: [&str; 5] = [HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, UNINSTALLING];
 
 /// What is to be said in one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +153,38 @@ pub(crate) fn project(
             now,
         );
     }
+    let (ready, reason, message) = ready(&status.conditions, generation);
+    let list = &mut status.conditions;
+    conditions::set(list, READY, ready, &reason, &message, generation, now);
     status
+}
+
+/// Whether what is asked for runs and works; if not, the first condition that says otherwise.
+fn ready(list: &[Condition], generation: Option<i64>) -> (bool, String, String) {
+    let says = |condition: &Condition| (condition.reason.clone(), condition.message.clone());
+    if let Some(leaving) = conditions::get(list, UNINSTALLING) {
+        let (reason, message) = says(leaving);
+        return (false, reason, message);
+    }
+    for type_ in [HAS_VALID_BUNDLE, INSTALLED, HEALTHY] {
+        let found = conditions::get(list, type_);
+        let current = found.filter(|condition| condition.observed_generation == generation);
+        match current {
+            Some(condition) if condition.status == "True" => {}
+            Some(condition) => {
+                let (reason, message) = says(condition);
+                return (false, reason, message);
+            }
+            None => {
+                let reason = deployment::INSTALLATION_STATUS_UNKNOWN.to_owned();
+                return (false, reason, format!("{type_} is not known yet"));
+            }
+        }
+    }
+    let (reason, message) = conditions::get(list, INSTALLED)
+        .map(says)
+        .unwrap_or_default();
+    (true, reason, message)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use olm_api::{labels, names};
 use sha2::{Digest as _, Sha224};
 
 /// The hash of a template: SHA-224 of its JSON in base 36. Any change of labels, annotations or
-/// spec changes it; `spec.config` of the deployment is no part of it (`spec/rukpak.md` 10.2).
+/// spec changes it; `spec.config` of the deployment is no part of it.
 ///
 /// Only stability from one release to the next matters: a different hash makes every deployment
 /// change over to a new Bundle once.

@@ -3,7 +3,7 @@
 //!
 //! The API server shows a denial as `Error from server (REASON): admission webhook "NAME" denied
 //! the request: TEXT`, where TEXT is the message, or the reason if there is no message. Upstream
-//! puts its text into the reason and sends no message, and so do we (`spec/rukpak.md` 2, 13).
+//! puts its text into the reason and sends no message, and so do we.
 
 use olm_api::bundle::BundleSpec;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! What is wrong with a Bundle, in the words of `spec/rukpak.md` 13.
+//! What is wrong with a Bundle, in the words of the upstream webhook.
 
 use std::collections::{BTreeMap, BTreeSet};
 
