@@ -253,3 +253,7 @@ fn wanted(bundle: &Bundle, channel: Option<&str>) -> Wanted {
             .collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,304 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use olm_api::bundle_deployment::BundleDeploymentStatus;
+use olm_api::operator::OperatorSpec;
+use olm_fbc::{Reading, read_lines};
+use serde_json::json;
+
+use super::*;
+use crate::catalogs::{Content, Known};
+
+/// A catalog with the package `name`, whose versions each replace the one before in `stable`.
+fn content(catalog: &str, name: &str, versions: &[&str]) -> Known {
+    let bundle = |version: &str| format!("{name}.v{version}");
+    let mut entries = Vec::new();
+    for (index, version) in versions.iter().enumerate() {
+        let replaces = index.checked_sub(1).map(|before| bundle(versions[before]));
+        entries.push(json!({"name": bundle(version), "replaces": replaces}));
+    }
+    let mut lines = vec![
+        json!({"schema": "olm.package", "name": name, "defaultChannel": "stable"}),
+        json!({"schema": "olm.channel", "package": name, "name": "stable", "entries": entries}),
+    ];
+    lines.extend(versions.iter().map(|version| {
+        json!({"schema": "olm.bundle", "package": name, "name": bundle(version),
+            "image": format!("r/{catalog}/{name}:{version}"), "properties": [
+                {"type": "olm.package", "value": {"packageName": name, "version": version}},
+                {"type": "olm.gvk", "value": {"group": "g", "version": "v1", "kind": name}}]})
+    }));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let model =
+        olm_resolver::Catalog::read(catalog, 0, read_lines(text.as_bytes(), Reading::default()));
+    let content = Content {
+        digest: "sha256:1".to_owned(),
+        model: model.unwrap(),
+    };
+    Known {
+        content: Some(Arc::new(content)),
+        unread: None,
+    }
+}
+
+fn snapshot(catalogs: impl IntoIterator<Item = (&'static str, Known)>) -> Snapshot {
+    let catalogs: BTreeMap<String, Known> = catalogs
+        .into_iter()
+        .map(|(name, known)| (name.to_owned(), known))
+        .collect();
+    Snapshot {
+        listed: true,
+        catalogs,
+    }
+}
+
+fn operator(name: &str, package: &str, version: Option<&str>) -> Operator {
+    let mut operator = Operator::new(
+        name,
+        OperatorSpec {
+            package_name: package.to_owned(),
+            version: version.map(str::to_owned),
+            channel: None,
+            upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
+        },
+    );
+    operator.metadata.uid = Some(format!("uid-{name}"));
+    operator
+}
+
+fn identity(package: &str, version: &str) -> BundleIdentity {
+    BundleIdentity {
+        name: format!("{package}.v{version}"),
+        version: version.to_owned(),
+        package: package.to_owned(),
+        channel: Some("stable".to_owned()),
+        catalog: Some("c".to_owned()),
+        image: format!("r/c/{package}:{version}"),
+    }
+}
+
+/// A BundleDeployment that asks for a bundle, with `Installed` as given.
+fn deployment(operator: &Operator, asks: &BundleIdentity, installed: &str) -> BundleDeployment {
+    let wanted = Wanted {
+        identity: asks.clone(),
+        media_type: None,
+        apis: vec![Api {
+            group: "g".to_owned(),
+            version: "v1".to_owned(),
+            kind: asks.package.clone(),
+        }],
+    };
+    let mut deployment = deployment::desired(operator, &wanted).unwrap();
+    deployment.metadata.generation = Some(1);
+    deployment.status = Some(BundleDeploymentStatus {
+        active_bundle: Some("active".to_owned()),
+        observed_generation: Some(1),
+        conditions: vec![Condition {
+            type_: "Installed".to_owned(),
+            status: installed.to_owned(),
+            reason: "R".to_owned(),
+            message: String::new(),
+            last_transition_time: serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap(),
+            observed_generation: Some(1),
+        }],
+        ..BundleDeploymentStatus::default()
+    });
+    deployment
+}
+
+struct World {
+    operator: Operator,
+    installed: Option<BundleIdentity>,
+    deployment: Option<BundleDeployment>,
+    catalogs: Snapshot,
+    operators: Vec<Arc<Operator>>,
+    deployments: Vec<Arc<BundleDeployment>>,
+}
+
+impl World {
+    fn new(operator: Operator, catalogs: Snapshot) -> Self {
+        let (operators, deployments) = (Vec::new(), Vec::new());
+        Self {
+            operator,
+            installed: None,
+            deployment: None,
+            catalogs,
+            operators,
+            deployments,
+        }
+    }
+
+    /// The same where `runs` is installed and the BundleDeployment asks for `asks`.
+    fn with(mut self, runs: &BundleIdentity, asks: &BundleIdentity, state: &str) -> Self {
+        self.deployment = Some(deployment(&self.operator, asks, state));
+        self.installed = Some(runs.clone());
+        self
+    }
+
+    fn answer(&self) -> String {
+        let answer = resolve(&Question {
+            operator: &self.operator,
+            installed: self.installed.as_ref(),
+            deployment: self.deployment.as_ref(),
+            catalogs: &self.catalogs,
+            operators: &self.operators,
+            deployments: &self.deployments,
+            mode: EdgeMode::Catalog,
+        });
+        match answer {
+            Answer::Chosen(wanted) => wanted.identity.version,
+            Answer::Refused(why) => why,
+            Answer::NotYet => "not yet".to_owned(),
+            Answer::InvalidSpec => "invalid".to_owned(),
+        }
+    }
+}
+
+fn etcd() -> Snapshot {
+    snapshot([("c", content("c", "etcd", &["1.0.0", "1.1.0", "1.2.0"]))])
+}
+
+#[test]
+fn without_anything_installed_the_newest_is_chosen() {
+    assert_eq!(
+        World::new(operator("o", "etcd", None), etcd()).answer(),
+        "1.2.0"
+    );
+    assert_eq!(
+        World::new(operator("o", "etcd", Some("1.0.x")), etcd()).answer(),
+        "1.0.0"
+    );
+    assert_eq!(
+        World::new(operator("o", "etcd", Some("|")), etcd()).answer(),
+        "invalid"
+    );
+    assert_eq!(
+        World::new(operator("o", "nope", None), etcd()).answer(),
+        "no package \"nope\" found"
+    );
+}
+
+#[test]
+fn what_is_installed_moves_one_hop() {
+    let (old, next) = (identity("etcd", "1.0.0"), identity("etcd", "1.1.0"));
+    let world = World::new(operator("o", "etcd", None), etcd()).with(&old, &old, "True");
+    assert_eq!(world.answer(), "1.1.0");
+    // The next one is asked for and not there yet: it is asked for still.
+    let world = World::new(operator("o", "etcd", None), etcd()).with(&old, &next, "Unknown");
+    assert_eq!(world.answer(), "1.1.0");
+}
+
+#[test]
+fn a_release_that_cannot_be_installed_does_not_hold_up_the_one_that_repairs_it() {
+    let (old, broken) = (identity("etcd", "1.0.0"), identity("etcd", "1.1.0"));
+    let world = World::new(operator("o", "etcd", None), etcd()).with(&old, &broken, "False");
+    assert_eq!(world.answer(), "1.2.0");
+}
+
+#[test]
+fn the_older_of_two_operators_for_one_package_has_it() {
+    let mut world = World::new(operator("b", "etcd", None), etcd());
+    world.operators = vec![
+        Arc::new(operator("a", "etcd", None)),
+        Arc::new(world.operator.clone()),
+    ];
+    let text = world.answer();
+    assert!(text.contains("Operator \"a\""), "{text}");
+    assert!(
+        text.contains(r#"duplicate identifier "required package etcd" in input"#),
+        "{text}"
+    );
+    world.operator = operator("a", "etcd", None);
+    assert_eq!(world.answer(), "1.2.0");
+}
+
+#[test]
+fn without_any_catalog_what_runs_is_kept() {
+    let old = identity("etcd", "1.0.0");
+    let none = || Snapshot {
+        listed: true,
+        catalogs: BTreeMap::new(),
+    };
+    let world = World::new(operator("o", "etcd", None), none()).with(&old, &old, "True");
+    assert_eq!(world.answer(), "1.0.0");
+    let world = World::new(operator("o", "etcd", Some("1.1.0")), none()).with(&old, &old, "True");
+    assert_eq!(
+        world.answer(),
+        "no package \"etcd\" matching version \"1.1.0\" found"
+    );
+}
+
+#[test]
+fn a_catalog_that_cannot_be_read_holds_up_only_those_who_need_it() {
+    let mut broken = content("c", "etcd", &["1.0.0"]);
+    broken.unread = Some(Unread::Failed("it is away".to_owned()));
+    let other = content("d", "redis", &["2.0.0"]);
+    let catalogs = snapshot([("c", broken), ("d", other)]);
+    assert_eq!(
+        World::new(operator("o", "redis", None), catalogs.clone()).answer(),
+        "2.0.0"
+    );
+    let text = World::new(operator("o", "etcd", None), catalogs.clone()).answer();
+    assert!(
+        text.contains("catalog \"c\" cannot be read: it is away"),
+        "{text}"
+    );
+    let old = identity("etcd", "1.0.0");
+    let world = World::new(operator("o", "etcd", None), catalogs).with(&old, &old, "True");
+    assert_eq!(world.answer(), "1.0.0");
+}
+
+#[test]
+fn nothing_is_said_while_a_catalog_that_may_have_it_is_read_for_the_first_time() {
+    let loading = Known {
+        content: None,
+        unread: Some(Unread::Loading),
+    };
+    let catalogs = snapshot([("c", loading), ("d", content("d", "redis", &["2.0.0"]))]);
+    assert_eq!(
+        World::new(operator("o", "etcd", None), catalogs.clone()).answer(),
+        "not yet"
+    );
+    assert_eq!(
+        World::new(operator("o", "redis", None), catalogs).answer(),
+        "2.0.0"
+    );
+}
+
+#[test]
+fn requirements_are_met_only_by_what_is_installed() {
+    let mut known = content("c", "mesh", &["1.0.0"]);
+    let lines = json!({"schema": "olm.bundle", "package": "mesh", "name": "mesh.v1.0.0",
+        "image": "r/c/mesh:1.0.0", "properties": [
+            {"type": "olm.package", "value": {"packageName": "mesh", "version": "1.0.0"}},
+            {"type": "olm.package.required",
+                "value": {"packageName": "etcd", "versionRange": ">=1.0.0"}},
+            {"type": "olm.gvk.required",
+                "value": {"group": "g", "version": "v1", "kind": "etcd"}}]})
+    .to_string();
+    let model =
+        olm_resolver::Catalog::read("c", 0, read_lines(lines.as_bytes(), Reading::default()));
+    let content = Content {
+        digest: "sha256:2".to_owned(),
+        model: model.unwrap(),
+    };
+    known.content = Some(Arc::new(content));
+    let mut world = World::new(operator("m", "mesh", None), snapshot([("c", known)]));
+    assert_eq!(
+        world.answer(),
+        "mesh 1.0.0 requires package \"etcd\" in range \">=1.0.0\", which is not installed, and API \
+         g/v1 etcd, which no installed bundle provides"
+    );
+    let base = operator("e", "etcd", None);
+    let installing = deployment(&base, &identity("etcd", "1.0.0"), "Unknown");
+    world.deployments = vec![Arc::new(installing)];
+    assert!(
+        world.answer().starts_with("mesh 1.0.0 requires"),
+        "not installed yet"
+    );
+    let installed = deployment(&base, &identity("etcd", "1.0.0"), "True");
+    world.deployments = vec![Arc::new(installed)];
+    assert_eq!(world.answer(), "1.0.0");
+}
