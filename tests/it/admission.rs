@@ -247,8 +247,8 @@ async fn the_package_of_an_operator_cannot_be_changed() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn catalog(name: &str, source: Value, expect: Expect) -> (String, Value, Expect) {
-    (name.to_owned(), json!({"spec": {"source": source}}), expect)
+fn catalog(name: &str, source: impl Into<Value>, expect: Expect) -> (String, Value, Expect) {
+    (name.to_owned(), json!({"spec": {"source": source.into()}}), expect)
 }
 
 #[tokio::test]
@@ -331,8 +331,8 @@ async fn the_vectors_of_catalogs_hold() -> anyhow::Result<()> {
     .await
 }
 
-fn bundle(name: &str, source: Value, expect: Expect) -> (String, Value, Expect) {
-    let spec = json!({"provisionerClassName": "core-rukpak-io-plain", "source": source});
+fn bundle(name: &str, source: impl Into<Value>, expect: Expect) -> (String, Value, Expect) {
+    let spec = json!({"provisionerClassName": "core-rukpak-io-plain", "source": source.into()});
     (name.to_owned(), json!({"spec": spec}), expect)
 }
 

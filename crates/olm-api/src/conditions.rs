@@ -42,8 +42,7 @@ pub mod operator {
     pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
 }
 
-/// Reasons of the condition [`UNPACKED`](super::conditions::UNPACKED) of Catalogs and Bundles, and
-/// of [`DELETE`](super::conditions::DELETE).
+/// Reasons of the condition [`UNPACKED`] of Catalogs and Bundles, and of [`DELETE`].
 pub mod unpack {
     /// The content is stored.
     pub const SUCCESSFUL: &str = "UnpackSuccessful";

@@ -30,7 +30,11 @@ fn content(catalog: &str, name: &str, versions: &[&str]) -> Known {
                 {"type": "olm.package", "value": {"packageName": name, "version": version}},
                 {"type": "olm.gvk", "value": {"group": "g", "version": "v1", "kind": name}}]})
     }));
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let mut text = String::new();
+    for line in &lines {
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
     let model =
         olm_resolver::Catalog::read(catalog, 0, read_lines(text.as_bytes(), Reading::default()));
     let content = Content {
