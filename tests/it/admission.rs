@@ -248,7 +248,11 @@ async fn the_package_of_an_operator_cannot_be_changed() -> anyhow::Result<()> {
 }
 
 fn catalog(name: &str, source: impl Into<Value>, expect: Expect) -> (String, Value, Expect) {
-    (name.to_owned(), json!({"spec": {"source": source.into()}}), expect)
+    (
+        name.to_owned(),
+        json!({"spec": {"source": source.into()}}),
+        expect,
+    )
 }
 
 #[tokio::test]

@@ -27,7 +27,10 @@
 //! assert_eq!(operator.spec.package_name, "etcd");
 //! ```
 
-#![allow(clippy::duplicated_attributes, reason = "printer columns repeat the names of their keys")]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "printer columns repeat the names of their keys"
+)]
 
 pub mod annotations;
 pub mod bundle;

@@ -23,7 +23,10 @@ pub fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
 
 /// The same, for the objects named `names` only.
 pub fn named_rule(group: &str, resources: &[&str], names: &[&str], verbs: &[&str]) -> PolicyRule {
-    PolicyRule { resource_names: Some(owned(names)), ..rule(group, resources, verbs) }
+    PolicyRule {
+        resource_names: Some(owned(names)),
+        ..rule(group, resources, verbs)
+    }
 }
 
 /// What every controller needs in the suite's namespace to elect a leader.
@@ -32,7 +35,12 @@ pub fn named_rule(group: &str, resources: &[&str], names: &[&str], verbs: &[&str
 pub fn leader_election(lease: &str) -> Vec<PolicyRule> {
     vec![
         rule("coordination.k8s.io", &["leases"], &["create"]),
-        named_rule("coordination.k8s.io", &["leases"], &[lease], &["get", "update", "patch"]),
+        named_rule(
+            "coordination.k8s.io",
+            &["leases"],
+            &[lease],
+            &["get", "update", "patch"],
+        ),
     ]
 }
 

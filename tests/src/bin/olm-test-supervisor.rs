@@ -9,7 +9,10 @@
 //! harness (process PARENT) was still there when it did, and becomes PROGRAM. `sweep` waits until
 //! its standard input is closed, which happens when the harness is gone for whatever reason, and
 //! removes DIRECTORY.
-#![allow(clippy::disallowed_methods, reason = "it removes the harness's own files")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it removes the harness's own files"
+)]
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
