@@ -49,9 +49,16 @@ impl DeploymentReconciler {
             Ok(Uninstall::Done { left }) => {
                 let name = object.name_any();
                 certificates::remove_authority(&self.client, &self.system_namespace, &name).await?;
-                finalizer::remove(&self.client, object, FINALIZER_BUNDLE_DEPLOYMENT)
-                    .await
-                    .map_err(|source| DeploymentError::Api("remove the finalizer from", source))?;
+                // What was announced above has moved the object on since it was read.
+                let live = self.deployments.get_opt(&name).await;
+                let live = live.map_err(|source| DeploymentError::Api("read", source))?;
+                if let Some(live) = live.filter(|live| live.uid() == object.uid()) {
+                    finalizer::remove(&self.client, &live, FINALIZER_BUNDLE_DEPLOYMENT)
+                        .await
+                        .map_err(|source| {
+                            DeploymentError::Api("remove the finalizer from", source)
+                        })?;
+                }
                 let left: Vec<String> = left.iter().map(ToString::to_string).collect();
                 tracing::info!(deployment = %name, objects = installed.len(), ?left, "uninstalled");
                 self.waker.objects_went();
