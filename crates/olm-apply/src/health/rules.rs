@@ -93,6 +93,8 @@ pub(super) fn api_service(object: &Value) -> Option<String> {
 struct Counts<'a> {
     wanted: i64,
     status: &'a Value,
+    /// Why no pod can be made, in the words of the API server.
+    refused: Option<String>,
 }
 
 impl<'a> Counts<'a> {
@@ -100,6 +102,9 @@ impl<'a> Counts<'a> {
         Self {
             wanted: object["spec"]["replicas"].as_i64().unwrap_or(1),
             status: &object["status"],
+            refused: condition(object, "ReplicaFailure")
+                .filter(|found| found["status"] == "True")
+                .map(|found| words(found, "no pod can be made")),
         }
     }
 
@@ -110,8 +115,11 @@ impl<'a> Counts<'a> {
     /// Too few of `field`.
     fn lacks(&self, field: &str, word: &str) -> Verdict {
         let found = self.get(field);
-        (found < self.wanted)
-            .then(|| ObjectHealth::in_progress(format!("{word}: {found}/{}", self.wanted)))
+        (found < self.wanted).then(|| {
+            let why = self.refused.iter().map(|why| format!(", {why}"));
+            let why = why.collect::<String>();
+            ObjectHealth::in_progress(format!("{word}: {found}/{}{why}", self.wanted))
+        })
     }
 
     /// More pods than wanted: old ones are still there.
@@ -181,7 +189,11 @@ fn daemon_set(object: &Value) -> ObjectHealth {
     let Some(wanted) = status["desiredNumberScheduled"].as_i64() else {
         return ObjectHealth::in_progress("no controller has observed it yet");
     };
-    let counts = Counts { wanted, status };
+    let counts = Counts {
+        wanted,
+        status,
+        refused: None,
+    };
     unobserved(object)
         .or_else(|| counts.lacks("currentNumberScheduled", "Current"))
         .or_else(|| counts.lacks("updatedNumberScheduled", "Updated"))
@@ -319,6 +331,16 @@ mod tests {
     #[case::old_status(
         json!({}), json!({"observedGeneration": 0}), State::InProgress,
         "generation is 1, but latest observed generation is 0")]
+    #[case::pods_refused(
+        json!({}),
+        json!({"observedGeneration": 1, "conditions": [
+            {"type": "ReplicaFailure", "status": "True", "message": "pods are forbidden: no quota"}]}),
+        State::InProgress, "Replicas: 0/1, pods are forbidden: no quota")]
+    #[case::pods_were_refused(
+        json!({}),
+        json!({"observedGeneration": 1, "conditions": [
+            {"type": "ReplicaFailure", "status": "False", "message": "pods are forbidden: no quota"}]}),
+        State::InProgress, "Replicas: 0/1")]
     #[case::given_up(
         json!({}),
         json!({"observedGeneration": 1, "conditions": [
