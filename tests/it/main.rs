@@ -4,6 +4,7 @@
 mod admission;
 mod apply;
 mod catalogd;
+mod corpus;
 mod harness;
 mod rukpak;
 
