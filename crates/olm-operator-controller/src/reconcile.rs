@@ -108,10 +108,12 @@ impl Reconciler for OperatorReconciler {
             status: None,
         };
         let why = format!("the Operator cannot be read: {error}");
+        // What runs for it does so all the same.
+        let observed = observe(&self.client, &operator).await?;
         let findings = Findings {
             resolution: Resolution::Refused(why),
             handover: Handover::NotAttempted,
-            installed: None,
+            installed: observed.installed,
         };
         self.report(&operator, &findings, pass).await
     }

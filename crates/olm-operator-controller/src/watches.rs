@@ -12,14 +12,17 @@ use tokio::sync::watch;
 use crate::catalogs::Snapshot;
 use crate::deployment;
 
-/// The Operators to look at when a BundleDeployment changes: the one that owns it, and those that
-/// were refused, since what they lack may be there now.
+/// The Operators to look at when a BundleDeployment changes: the one that owns it, the one that needs
+/// its name, and those that were refused, since what they lack may be there now.
 pub(crate) fn of_deployment(
     operators: &Objects<Operator>,
     changed: &BundleDeployment,
 ) -> Vec<ObjectRef<Operator>> {
     let owner = deployment::owning_operator(changed);
-    operators.references_where(|operator| operator.metadata.name == owner || was_refused(operator))
+    operators.references_where(|operator| {
+        let name = &operator.metadata.name;
+        *name == owner || *name == changed.metadata.name || was_refused(operator)
+    })
 }
 
 fn was_refused(operator: &Operator) -> bool {

@@ -15,6 +15,9 @@ use crate::catalogs::{Snapshot, Unread};
 use crate::deployment::{self, Api, Wanted};
 use crate::messages;
 
+/// Most failed releases in a row that are passed over on the way to one that works.
+const MAX_PASSED_OVER: usize = 64;
+
 /// Everything that the answer depends on.
 pub(crate) struct Question<'a> {
     pub(crate) operator: &'a Operator,
@@ -85,23 +88,56 @@ pub(crate) fn resolve(question: &Question<'_>) -> Answer {
 
 /// The best candidate. From a bundle that was asked for and could not be installed, the way goes on
 /// as if it were: else a broken release would hold up the one that repairs it.
+///
+/// What is asked for beyond failed releases stays asked for while it is installed: what failed
+/// before it is not tried again in between.
 fn best(question: &Question<'_>, request: Request) -> Result<Choice, Refusal> {
     let models = question.catalogs.models();
     let facts = Facts::default();
     let choice = choose(&models, &request, question.mode, &facts)?;
-    let failed = question
+    let deployment = question
         .deployment
-        .filter(|deployment| deployment::has_failed(deployment))
-        .and_then(deployment::requested)
-        .filter(|failed| failed.name == choice.bundle.name && !choice.stays);
-    let Some(installed) = failed.as_ref().and_then(origin) else {
+        .filter(|deployment| deployment::is_controlled_by(deployment, question.operator));
+    let Some((deployment, asked)) = deployment.zip(deployment.and_then(deployment::requested))
+    else {
         return Ok(choice);
     };
-    let beyond = Request {
-        installed: Some(installed),
-        ..request
-    };
-    Ok(choose(&models, &beyond, question.mode, &facts).unwrap_or(choice))
+    if choice.stays || question.installed == Some(&asked) {
+        return Ok(choice);
+    }
+    let mut step = choice.clone();
+    for _ in 0..MAX_PASSED_OVER {
+        let bundle = step.bundle.as_ref();
+        let is_asked = bundle.name == asked.name && bundle.image == asked.image;
+        if is_asked && !deployment::has_failed(deployment) {
+            return Ok(step);
+        }
+        let beyond = place(bundle).and_then(|place| {
+            let request = Request {
+                installed: Some(place),
+                ..request.clone()
+            };
+            choose(&models, &request, question.mode, &facts).ok()
+        });
+        match beyond.filter(|next| !next.stays) {
+            Some(next) if is_asked => return Ok(next),
+            Some(next) => step = next,
+            None if is_asked => return Ok(step),
+            None => break,
+        }
+    }
+    Ok(choice)
+}
+
+/// The bundle as if it were installed.
+fn place(bundle: &Bundle) -> Option<Installed> {
+    Some(Installed {
+        package: bundle.package.clone(),
+        name: bundle.name.clone(),
+        version: bundle.version.as_ref().ok()?.clone(),
+        release: bundle.release.clone(),
+        image: Some(bundle.image.clone()),
+    })
 }
 
 fn chosen(question: &Question<'_>, choice: &Choice) -> Answer {
