@@ -47,7 +47,11 @@ pub fn check_dependencies(bundle: &Bundle, installed: &[InstalledBundle]) -> Res
             .filter(|other| other.package != bundle.package)
     };
     let mut missing: Vec<String> = Vec::new();
-    for requirement in requirements {
+    // Packages first, whatever order the catalog lists them in: they are what users ask for.
+    let (packages, others_required): (Vec<_>, Vec<_>) = requirements
+        .iter()
+        .partition(|requirement| matches!(requirement, Requirement::Package { .. }));
+    for requirement in packages.into_iter().chain(others_required) {
         let clause = match requirement {
             Requirement::Package { name, range } => {
                 let own = *name == bundle.package
