@@ -8,14 +8,13 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ObjectMeta;
-use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_api};
 use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 use tracing::warn;
@@ -36,10 +35,23 @@ impl<K> Watchable for K where
 #[derive(Debug, Clone)]
 pub struct Guarded<K>(pub Result<Arc<K>, Arc<InvalidObject>>);
 
-impl<'de, K: Resource + Deserialize<'de>> Deserialize<'de> for Guarded<K> {
+/// The part of an object that every object has.
+#[derive(Deserialize)]
+struct AnyObject {
+    #[serde(default)]
+    metadata: ObjectMeta,
+}
+
+impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let DeserializeGuard(outcome) = DeserializeGuard::<K>::deserialize(deserializer)?;
-        Ok(Self(outcome.map(Arc::new).map_err(Arc::new)))
+        // `DeserializeGuard` of the client does the same, but its error does not say which field.
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let error = match serde_path_to_error::deserialize(&value) {
+            Ok(object) => return Ok(Self(Ok(Arc::new(object)))),
+            Err(error) => error.to_string(),
+        };
+        let AnyObject { metadata } = AnyObject::deserialize(value).map_err(D::Error::custom)?;
+        Ok(Self(Err(Arc::new(InvalidObject { error, metadata }))))
     }
 }
 
