@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub async fn run(keep: bool) -> Result<()> {
     let mut tell = Teller::new();
     let cluster = ControlPlane::start().await?;
+    // The first call finds the command, and says so where it passes over one of another version.
+    cluster.kubectl(&["version"]).await?;
     tell.done(&format!("Kubernetes {} is up", cluster.version()));
     let registry = Registry::start(RegistryOptions::default()).await?;
     let options = SuiteOptions {
