@@ -7,5 +7,14 @@
     reason = "tests"
 )]
 
+mod bad_input;
 mod harness;
 mod kills;
+mod operators;
+mod packages;
+mod proxy;
+mod rbac;
+mod refusals;
+mod user;
+mod way;
+mod world;
