@@ -79,7 +79,7 @@ pub(crate) fn resolve(question: &Question<'_>) -> Answer {
         },
         installed: question.installed.and_then(origin),
     };
-    match best(question, request) {
+    match best(question, &request) {
         Ok(choice) => chosen(question, &choice),
         Err(refusal @ Refusal::NotFound { .. }) => not_found(question, &refusal),
         Err(refusal) => Answer::Refused(refusal.explanation()),
@@ -91,10 +91,10 @@ pub(crate) fn resolve(question: &Question<'_>) -> Answer {
 ///
 /// What is asked for beyond failed releases stays asked for while it is installed: what failed
 /// before it is not tried again in between.
-fn best(question: &Question<'_>, request: Request) -> Result<Choice, Refusal> {
+fn best(question: &Question<'_>, request: &Request) -> Result<Choice, Refusal> {
     let models = question.catalogs.models();
     let facts = Facts::default();
-    let choice = choose(&models, &request, question.mode, &facts)?;
+    let choice = choose(&models, request, question.mode, &facts)?;
     let deployment = question
         .deployment
         .filter(|deployment| deployment::is_controlled_by(deployment, question.operator));
