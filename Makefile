@@ -2,12 +2,12 @@
 # `make demo` and `make test` need Rust, Go and make; they bring everything else themselves.
 
 CARGO ?= cargo
-# Seconds that each fuzz target runs.
-T ?= 60
+# The image that `make images` builds and the chart runs by default.
+IMAGE ?= ghcr.io/olm-rs/olm-rs:0.1.0
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build all binaries
@@ -54,8 +54,8 @@ bench: ## Measure times and memory of a release build on a real control plane
 	$(CARGO) run --release --quiet --package olm-tests --bin bench
 
 .PHONY: images
-images: ## Build the container image
-	docker build --tag olm-rs:$$($(CARGO) pkgid --package olm-api | sed 's/.*[#@]//') .
+images: ## Build the container image IMAGE
+	docker build --tag $(IMAGE) .
 
 .PHONY: deploy
 deploy: ## Install the suite in the current cluster with Helm

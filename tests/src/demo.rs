@@ -60,8 +60,12 @@ pub async fn run(keep: bool) -> Result<()> {
     }
     if keep {
         println!(
-            "\nthe cluster stays up until Ctrl-C:\n  export KUBECONFIG={}",
-            cluster.kubeconfig().display()
+            "\nthe cluster stays up until Ctrl-C (its nodes are simulated: pods are Running, nothing runs \
+             in them):\n  export KUBECONFIG={}\n  alias kubectl={}",
+            cluster.kubeconfig().display(),
+            crate::assets::find(crate::assets::Tool::Kubectl)
+                .await?
+                .display()
         );
         tokio::signal::ctrl_c().await?;
     }
@@ -188,7 +192,7 @@ impl Demo<'_> {
         self.kubectl(&["get", "deployments", "-n", &namespace])
             .await?;
         let definition = self.first(name, "CustomResourceDefinition").await?;
-        self.kubectl(&["get", &definition, "-A"]).await?;
+        self.kubectl(&["get", "crd", &definition]).await?;
         self.tell.done(&format!(
             "{name} {version} is installed; {definition} is served"
         ));
@@ -302,7 +306,7 @@ impl Demo<'_> {
             .await?;
         let patch = r#"{"spec":{"source":{"image":{"ref":"example.com/other:v1"}}}}"#;
         let command = ["patch", "bundle", &bundle, "--type=merge", "-p", patch];
-        println!("    $ kubectl {}", command.join(" "));
+        println!("    $ kubectl {}", shown(&command));
         let denial = "Error from server (bundle.spec is immutable): admission webhook \
                       \"vbundles.core.rukpak.io\" denied the request: bundle.spec is immutable";
         match self.cluster.kubectl(&command).await {
@@ -351,6 +355,9 @@ impl Demo<'_> {
         }
         self.kubectl(&["delete", OPERATORS, names[0], names[1]])
             .await?;
+        println!(
+            "    (a cluster's garbage collector learns of new kinds within 30 s of their making)"
+        );
         let client = self.cluster.client().await?;
         Wait::new("what the Operators installed is gone, and nothing else is")
             .within(PATIENCE)
@@ -447,17 +454,7 @@ impl Demo<'_> {
 
     /// Runs a command and shows it with its answer.
     async fn kubectl(&self, command: &[&str]) -> Result<()> {
-        let shown: Vec<String> = command
-            .iter()
-            .map(|word| {
-                if word.contains(['{', ' ']) {
-                    format!("'{word}'")
-                } else {
-                    (*word).to_owned()
-                }
-            })
-            .collect();
-        println!("    $ kubectl {}", shown.join(" "));
+        println!("    $ kubectl {}", shown(command));
         let answer = self.cluster.kubectl(command).await?;
         for line in answer.lines() {
             println!("    {line}");
@@ -468,6 +465,10 @@ impl Demo<'_> {
     async fn apply(&self, name: &str, manifest: &str) -> Result<()> {
         let path: PathBuf = scratch::directory()?.join(format!("{name}.yaml"));
         std::fs::write(&path, manifest)?;
+        println!("    $ cat {name}.yaml");
+        for line in manifest.lines() {
+            println!("    {line}");
+        }
         println!("    $ kubectl apply -f {name}.yaml");
         let answer = self
             .cluster
@@ -476,6 +477,21 @@ impl Demo<'_> {
         println!("    {}", answer.trim_end());
         Ok(())
     }
+}
+
+/// A command as it would be typed.
+fn shown(command: &[&str]) -> String {
+    let words: Vec<String> = command
+        .iter()
+        .map(|word| {
+            if word.contains(['{', ' ']) {
+                format!("'{word}'")
+            } else {
+                (*word).to_owned()
+            }
+        })
+        .collect();
+    words.join(" ")
 }
 
 fn operator(name: &str, choice: &str) -> String {

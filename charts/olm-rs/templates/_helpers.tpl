@@ -26,7 +26,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{/*
 One component: Deployment and ServiceAccount.
 Takes a dict: root, name, settings (its block of the values), command (list), args (text),
-ports (list of name and port), cache (path of its storage, or empty).
+ports (list of name and port), cache (path of its storage, or empty), pulls (whether it pulls images).
 */}}
 {{- define "olm-rs.component" -}}
 {{- $root := .root -}}
@@ -98,6 +98,9 @@ spec:
               valueFrom: {fieldRef: {fieldPath: metadata.name}}
             - name: POD_NAMESPACE
               valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+            {{- with $root.Values.extraEnv }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
           ports:
             - {name: metrics, containerPort: 8080}
             - {name: probes, containerPort: 8081}
@@ -122,6 +125,9 @@ spec:
             {{- if .cache }}
             - {name: cache, mountPath: {{ .cache }}}
             {{- end }}
+            {{- if and .pulls $root.Values.registryCA.configMap }}
+            - {name: registry-ca, mountPath: /etc/olm-rs/registry-ca, readOnly: true}
+            {{- end }}
       volumes:
         - name: tmp
           emptyDir: {}
@@ -133,4 +139,18 @@ spec:
           emptyDir: {}
           {{- end }}
         {{- end }}
+        {{- if and .pulls $root.Values.registryCA.configMap }}
+        - name: registry-ca
+          configMap: {name: {{ $root.Values.registryCA.configMap }}}
+        {{- end }}
+{{- end -}}
+
+{{/* Flags of the components that pull images. */}}
+{{- define "olm-rs.registryArgs" -}}
+{{- range .Values.plainHTTPRegistries }}
+- --plain-http-registry={{ . }}
+{{- end }}
+{{- if .Values.registryCA.configMap }}
+- --registry-ca-file=/etc/olm-rs/registry-ca/{{ .Values.registryCA.key }}
+{{- end }}
 {{- end -}}

@@ -32,6 +32,12 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = ".status.resolvedSource",
         priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -57,19 +63,20 @@ pub struct BundleSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSource>,
 
-    /// git is a repository that holds the content.
+    /// git is a repository that holds the content. Not supported yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<GitSource>,
 
     /// configMaps are ConfigMaps of the suite's namespace whose keys are the files of the content.
+    /// Not supported yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_maps: Option<Vec<ConfigMapSource>>,
 
-    /// upload waits for content that is uploaded under the Bundle's name.
+    /// upload waits for content that is uploaded under the Bundle's name. Not supported yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadSource>,
 
-    /// http is a tar.gz archive that is downloaded.
+    /// http is a tar.gz archive that is downloaded. Not supported yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSource>,
 }
@@ -198,7 +205,7 @@ pub struct BundleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// conditions say whether the content is unpacked (Unpacked).
+    /// conditions say whether the content is unpacked (Unpacked, Ready).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

@@ -46,6 +46,12 @@ use crate::bundle::BundleSpec;
         type_ = "string",
         json_path = ".status.installNamespace",
         priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -130,7 +136,7 @@ pub struct BundleDeploymentStatus {
     pub observed_generation: Option<i64>,
 
     /// conditions say whether the template's Bundle is fit (`HasValidBundle`), whether it is applied
-    /// (Installed) and whether what is applied works (Healthy).
+    /// (Installed), whether what is applied works (Healthy), and all of it together (Ready).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

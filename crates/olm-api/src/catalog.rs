@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(
         name = "Message",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Unpacked")].message"#,
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     )
 )]
@@ -104,7 +104,8 @@ pub struct ImageSource {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogStatus {
-    /// conditions say whether the content is unpacked (Unpacked).
+    /// conditions say whether the content is unpacked (Unpacked) and served (Ready). Stalled is
+    /// there while only a change of the Catalog helps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 

@@ -54,7 +54,7 @@ const VERSION_PATTERN: &str = r"^(\s*(=||!=|>|<|>=|=>|<=|=<|~|~>|\^)\s*(v?(0|[1-
     printcolumn(
         name = "Message",
         type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Resolved")].message"#,
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     )
 )]
@@ -126,7 +126,8 @@ pub struct OperatorStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// conditions say whether a bundle was chosen (Resolved) and whether it runs (Installed).
+    /// conditions say whether a bundle was chosen (Resolved), whether it runs (Installed), and both
+    /// together with its health (Ready). Stalled is there while only a change of the Operator helps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

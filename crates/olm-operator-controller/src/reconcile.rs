@@ -12,9 +12,10 @@ use olm_runtime::events::Events;
 use olm_runtime::status::StatusWriter;
 use olm_runtime::{Action, Objects, Pass, Reconciler, async_trait};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::catalogs::Snapshot;
+use crate::deployment;
 use crate::error::PassError;
 use crate::phase::handover::hand_over;
 use crate::phase::observe::observe;
@@ -130,11 +131,17 @@ impl OperatorReconciler {
         let before = operator.status.clone().unwrap_or_default();
         let after = project(operator, findings, pass.now());
         self.status.apply(operator, &after).await?;
-        self.tell(operator, &before, &after).await;
+        self.tell(operator, findings, &before, &after).await;
         Ok(())
     }
 
-    async fn tell(&self, operator: &Operator, before: &OperatorStatus, after: &OperatorStatus) {
+    async fn tell(
+        &self,
+        operator: &Operator,
+        findings: &Findings,
+        before: &OperatorStatus,
+        after: &OperatorStatus,
+    ) {
         let name = operator.name_any();
         if before.resolved != after.resolved
             && let Some(resolved) = &after.resolved
@@ -154,20 +161,25 @@ impl OperatorReconciler {
                 .normal(operator, "Installed", "Install", &note)
                 .await;
         }
+        // That something is under way is no news; that it cannot go on is.
+        let waits = matches!(&findings.handover, Handover::Done(deployment)
+            if deployment::condition(deployment, conditions::INSTALLED)
+                .is_some_and(|condition| condition.status == "Unknown"));
         for kind in [conditions::RESOLVED, conditions::INSTALLED] {
             let of = |status: &OperatorStatus| {
-                let found = status
-                    .conditions
-                    .iter()
-                    .find(|condition| condition.type_ == kind);
+                let list = &status.conditions;
+                let found = list.iter().find(|condition| condition.type_ == kind);
                 found.map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
             };
-            if let Some((status, reason, message)) = of(after)
-                && status == "False"
-                && of(before).is_none_or(|(_, _, before)| before != message)
-            {
+            let Some((status, reason, message)) = of(after) else {
+                continue;
+            };
+            let is_news = of(before).is_none_or(|(_, _, before)| before != message);
+            if status == "False" && is_news && !(waits && kind == conditions::INSTALLED) {
+                warn!(operator = name, reason, message, "operator is held up");
+                let action = "Reconcile";
                 self.events
-                    .warning(operator, &reason, "Reconcile", &message)
+                    .warning(operator, &reason, action, &message)
                     .await;
             }
         }

@@ -75,15 +75,19 @@ pub(crate) fn verdicts(findings: &Findings) -> Vec<Verdict> {
     verdicts
 }
 
-/// Whether the bundle that was chosen is the one that runs.
+/// Whether the bundle that was chosen is the one that runs, and works.
 fn ready(findings: &Findings, resolved: &Verdict, installed: &Verdict) -> Verdict {
     let kind = conditions::READY;
+    let not_ready = |reason: &Verdict| Verdict {
+        kind,
+        status: "False",
+        ..reason.clone()
+    };
     if resolved.status != "True" {
-        return Verdict {
-            kind,
-            status: "False",
-            ..resolved.clone()
-        };
+        return not_ready(resolved);
+    }
+    if installed.status != "True" {
+        return not_ready(installed);
     }
     let arrived = match (&findings.resolution, &findings.installed) {
         (Resolution::Chosen(chosen), Some(running)) => {
@@ -91,22 +95,27 @@ fn ready(findings: &Findings, resolved: &Verdict, installed: &Verdict) -> Verdic
         }
         _ => false,
     };
-    let status = if arrived && installed.status == "True" {
-        "True"
-    } else {
-        "False"
-    };
-    let reason = if installed.status == "True" && !arrived {
+    if !arrived {
         // What runs is in order; it is not yet what was chosen.
-        reasons::INSTALLATION_STATUS_UNKNOWN
-    } else {
-        installed.reason
-    };
+        return Verdict {
+            reason: reasons::INSTALLATION_STATUS_UNKNOWN,
+            ..not_ready(installed)
+        };
+    }
+    if let Handover::Done(deployment) = &findings.handover
+        && let Some(health) = deployment::condition(deployment, conditions::HEALTHY)
+        && health.status == "False"
+    {
+        return Verdict {
+            kind,
+            status: "False",
+            reason: conditions::deployment::UNHEALTHY,
+            message: health.message.clone(),
+        };
+    }
     Verdict {
         kind,
-        status,
-        reason,
-        message: installed.message.clone(),
+        ..installed.clone()
     }
 }
 
@@ -404,6 +413,11 @@ mod tests {
         assert_eq!(
             ready(chosen(), handed_over("1.1.0", &installed), Some("1.1.0")),
             ("True", "Success", false)
+        );
+        let broken = [("Installed", "True", ""), ("Healthy", "False", "no pods")];
+        assert_eq!(
+            ready(chosen(), handed_over("1.1.0", &broken), Some("1.1.0")),
+            ("False", "Unhealthy", false)
         );
         assert_eq!(
             ready(chosen(), handed_over("1.1.0", &[]), Some("1.0.0")),

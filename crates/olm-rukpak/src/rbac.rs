@@ -1,7 +1,7 @@
 //! What rukpak and its webhooks may do, as data; roles are generated from it.
 
 use olm_api::names;
-use olm_api::rbac::{Permissions, events, leader_election, named_rule, rule, serving_certificate};
+use olm_api::rbac::{Permissions, leader_election, named_rule, rule, serving_certificate};
 
 /// The permissions of the controllers of rukpak: bundles hold objects of any kind and roles with
 /// any rule, so whoever applies them must hold every right.
@@ -13,7 +13,7 @@ pub fn permissions() -> Permissions {
     paths.resources = None;
     paths.non_resource_urls = Some(vec!["*".to_owned()]);
     Permissions {
-        cluster: vec![everything, paths, events()],
+        cluster: vec![everything, paths],
         namespace: leader_election(names::COMPONENT_RUKPAK),
     }
 }

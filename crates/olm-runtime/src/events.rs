@@ -1,6 +1,8 @@
 //! Events on objects, for people. They never fail a pass.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -21,8 +23,13 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// written anew.
 #[derive(Clone)]
 pub struct Events {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
+    recorders: Arc<Mutex<HashMap<String, (String, Recorder)>>>,
 }
+
+/// Kinds of events on objects whose last note is remembered; above that the memory starts anew.
+const MAX_REMEMBERED: usize = 4_096;
 
 impl Events {
     /// `controller` is the component's name, `instance` tells its replicas apart.
@@ -32,7 +39,9 @@ impl Events {
             instance: Some(instance.to_owned()),
         };
         Self {
-            recorder: Recorder::new(client, reporter),
+            client,
+            reporter,
+            recorders: Arc::default(),
         }
     }
 
@@ -56,13 +65,42 @@ impl Events {
 
     async fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, event: Event) {
         let reference = object.object_ref(&());
-        match tokio::time::timeout(LIMIT, self.recorder.publish(&event, &reference)).await {
+        let recorder = self.recorder(reference.uid.as_deref().unwrap_or_default(), &event);
+        match tokio::time::timeout(LIMIT, recorder.publish(&event, &reference)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 debug!(reason = event.reason, error = %Chain(&error), "event not published");
             }
             Err(_elapsed) => debug!(reason = event.reason, "event not published in time"),
         }
+    }
+}
+
+impl Events {
+    /// The recorder for an event on the object `uid`.
+    ///
+    /// A recorder counts an event with the same type, reason and action as a repetition whatever its
+    /// note says, and keeps the first note. An event that says something else gets a new recorder,
+    /// and so is written as an event of its own.
+    fn recorder(&self, uid: &str, event: &Event) -> Recorder {
+        let key = format!("{uid} {:?} {} {}", event.type_, event.reason, event.action);
+        let note = event.note.clone().unwrap_or_default();
+        let mut recorders = self
+            .recorders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if recorders.len() >= MAX_REMEMBERED {
+            recorders.clear();
+        }
+        let fresh = || Recorder::new(self.client.clone(), self.reporter.clone());
+        let (last, recorder) = recorders
+            .entry(key)
+            .or_insert_with(|| (note.clone(), fresh()));
+        if *last != note {
+            *last = note;
+            *recorder = fresh();
+        }
+        recorder.clone()
     }
 }
 

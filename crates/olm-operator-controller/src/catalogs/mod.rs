@@ -88,6 +88,14 @@ impl Snapshot {
         })
     }
 
+    /// Whether the catalog `catalog`, as it was last read, has this bundle.
+    pub(crate) fn offers(&self, catalog: &str, package: &str, bundle: &str) -> bool {
+        self.catalogs
+            .get(catalog)
+            .and_then(|known| known.content.as_ref()?.model.package(package))
+            .is_some_and(|package| package.bundles.iter().any(|found| found.name == bundle))
+    }
+
     fn contents(&self) -> impl Iterator<Item = (&str, &Content)> {
         self.catalogs
             .iter()

@@ -152,10 +152,23 @@ fn chosen(question: &Question<'_>, choice: &Choice) -> Answer {
         return keep(question)
             .unwrap_or_else(|| Answer::Refused(format!("no catalog offers {}", bundle.name)));
     }
-    Answer::Chosen(Box::new(wanted(
-        bundle,
-        question.operator.spec.channel.as_deref(),
-    )))
+    let mut wanted = wanted(bundle, question.operator.spec.channel.as_deref());
+    // Another catalog that offers the same bundle changes nothing.
+    let same =
+        |identity: &&BundleIdentity| identity.name == bundle.name && identity.image == bundle.image;
+    let asked = question.deployment.and_then(deployment::requested);
+    let before = question
+        .installed
+        .filter(same)
+        .or_else(|| asked.as_ref().filter(same));
+    if let Some(catalog) = before.and_then(|before| before.catalog.as_deref())
+        && question
+            .catalogs
+            .offers(catalog, &bundle.package, &bundle.name)
+    {
+        wanted.identity.catalog = Some(catalog.to_owned());
+    }
+    Answer::Chosen(Box::new(wanted))
 }
 
 fn not_found(question: &Question<'_>, refusal: &Refusal) -> Answer {

@@ -185,6 +185,28 @@ fn without_anything_installed_the_newest_is_chosen() {
 }
 
 #[test]
+fn the_same_bundle_in_another_catalog_changes_nothing() {
+    let last = identity("etcd", "1.2.0");
+    let mut both = etcd();
+    both.catalogs
+        .insert("a".to_owned(), content("c", "etcd", &["1.2.0"]));
+    let world = World::new(operator("o", "etcd", None), both).with(&last, &last, "True");
+    let answer = resolve(&Question {
+        operator: &world.operator,
+        installed: world.installed.as_ref(),
+        deployment: world.deployment.as_ref(),
+        catalogs: &world.catalogs,
+        operators: &world.operators,
+        deployments: &world.deployments,
+        mode: EdgeMode::Catalog,
+    });
+    let Answer::Chosen(wanted) = answer else {
+        unreachable!("{answer:?}")
+    };
+    assert_eq!(wanted.identity.catalog.as_deref(), Some("c"));
+}
+
+#[test]
 fn what_is_installed_moves_one_hop() {
     let (old, next) = (identity("etcd", "1.0.0"), identity("etcd", "1.1.0"));
     let world = World::new(operator("o", "etcd", None), etcd()).with(&old, &old, "True");
