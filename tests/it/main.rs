@@ -1,5 +1,11 @@
 //! Integration tests: the parts of the suite against a real control plane and real registries.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 mod admission;
 mod apply;
@@ -20,7 +26,9 @@ async fn definitions(cluster: &ControlPlane) -> anyhow::Result<()> {
         chart::apply(&client, &definition, "default").await?;
         let name = definition["metadata"]["name"].as_str().unwrap_or_default();
         Wait::new(format!("{name} is served"))
-            .object(&api, name, |crd| wait::has_condition(crd, "Established", "True"))
+            .object(&api, name, |crd| {
+                wait::has_condition(crd, "Established", "True")
+            })
             .await?;
     }
     Ok(())
