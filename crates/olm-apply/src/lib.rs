@@ -17,7 +17,8 @@
 //! * Nothing is written before the API server has accepted every object in a dry run, as far as
 //!   that is possible.
 //! * An object that is not the owner's is never written to and never deleted. Ownership is two
-//!   labels.
+//!   labels; an object of the inventory that lost one or both of them stays the owner's while it
+//!   carries the entry of the owner's field manager and nobody else's labels.
 //! * Every call is level-based: it looks at what is there, and calling it again after a kill is
 //!   harmless. What is as it should be causes reads and no writes.
 //! * A definition that has instances is never pruned.

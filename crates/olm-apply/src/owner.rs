@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use kube::api::ObjectMeta;
 use olm_api::labels::{OWNER_KIND, OWNER_NAME};
 use serde_json::{Map, Value};
 
@@ -23,9 +24,10 @@ pub struct Owner {
 pub(crate) enum Ownership {
     /// Both labels name this owner.
     Ours,
-    /// Neither label is there.
+    /// The labels name nobody: they are not there, or only one of them is and it does not name
+    /// another.
     Nobodys,
-    /// The labels name somebody else, or only half of them is there.
+    /// The labels name somebody else.
     Others(Owner),
 }
 
@@ -54,6 +56,19 @@ impl Owner {
         labels.insert(OWNER_NAME.to_owned(), Value::String(self.name.clone()));
     }
 
+    /// Whether an object of the owner's inventory is still the owner's: by its labels, or, where
+    /// they were lost and nobody else claims it, by what `manager` applied to it.
+    pub(crate) fn holds(&self, live: &ObjectMeta, manager: &str) -> bool {
+        match self.judge(live.labels.as_ref()) {
+            Ownership::Ours => true,
+            Ownership::Nobodys => live.managed_fields.iter().flatten().any(|entry| {
+                entry.manager.as_deref() == Some(manager)
+                    && entry.operation.as_deref() == Some("Apply")
+            }),
+            Ownership::Others(_) => false,
+        }
+    }
+
     pub(crate) fn judge(&self, labels: Option<&BTreeMap<String, String>>) -> Ownership {
         let read = |key: &str| labels.and_then(|map| map.get(key)).map(String::as_str);
         self.compare(read(OWNER_KIND), read(OWNER_NAME))
@@ -65,16 +80,17 @@ impl Owner {
     }
 
     fn compare(&self, kind: Option<&str>, name: Option<&str>) -> Ownership {
-        match (kind, name) {
-            (None, None) => Ownership::Nobodys,
-            (kind, name) => {
-                let found = Self::new(kind.unwrap_or_default(), name.unwrap_or_default());
-                if found == *self {
-                    Ownership::Ours
-                } else {
-                    Ownership::Others(found)
-                }
-            }
+        let is_set = |text: &&str| !text.is_empty();
+        let found = match (kind.filter(is_set), name.filter(is_set)) {
+            (Some(kind), Some(name)) => Self::new(kind, name),
+            // A name alone that is another's is a claim; of which kind of owner, nobody can tell.
+            (None, Some(name)) if name != self.name => Self::new(&self.kind, name),
+            _ => return Ownership::Nobodys,
+        };
+        if found == *self {
+            Ownership::Ours
+        } else {
+            Ownership::Others(found)
         }
     }
 }
@@ -82,5 +98,77 @@ impl Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} \"{}\"", self.kind, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    const KIND: Option<&str> = Some("BundleDeployment");
+
+    fn labels(kind: Option<&str>, name: Option<&str>) -> BTreeMap<String, String> {
+        [(OWNER_KIND, kind), (OWNER_NAME, name)]
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
+            .collect()
+    }
+
+    #[rstest]
+    #[case::whole(KIND, Some("me"), "ours")]
+    #[case::none(None, None, "nobody's")]
+    #[case::name_is_lost(KIND, None, "nobody's")]
+    #[case::name_is_empty(KIND, Some(""), "nobody's")]
+    #[case::kind_is_lost(None, Some("me"), "nobody's")]
+    #[case::another_name(KIND, Some("you"), r#"BundleDeployment "you"'s"#)]
+    #[case::only_another_name(None, Some("you"), r#"BundleDeployment "you"'s"#)]
+    #[case::another_kind(Some("Other"), Some("me"), r#"Other "me"'s"#)]
+    fn half_a_label_names_no_owner(
+        #[case] kind: Option<&str>,
+        #[case] name: Option<&str>,
+        #[case] expected: &str,
+    ) {
+        let owner = Owner::bundle_deployment("me");
+        let labels = labels(kind, name);
+        let found = owner.judge(Some(&labels));
+        assert_eq!(
+            found,
+            owner.judge_value(&json!({"metadata": {"labels": labels}}))
+        );
+        let text = match found {
+            Ownership::Ours => "ours".to_owned(),
+            Ownership::Nobodys => "nobody's".to_owned(),
+            Ownership::Others(other) => format!("{other}'s"),
+        };
+        assert_eq!(text, expected);
+    }
+
+    #[rstest]
+    #[case::labelled(KIND, Some("me"), "kubectl", true)]
+    #[case::lost_one_label(KIND, None, "manager", true)]
+    #[case::lost_both_labels(None, None, "manager", true)]
+    #[case::never_ours(None, None, "kubectl", false)]
+    #[case::taken_over(KIND, Some("you"), "manager", false)]
+    fn what_lost_its_labels_is_held_by_what_was_applied_to_it(
+        #[case] kind: Option<&str>,
+        #[case] name: Option<&str>,
+        #[case] manager: &str,
+        #[case] expected: bool,
+    ) {
+        let live = ObjectMeta {
+            labels: Some(labels(kind, name)),
+            managed_fields: Some(vec![ManagedFieldsEntry {
+                manager: Some(manager.to_owned()),
+                operation: Some("Apply".to_owned()),
+                ..ManagedFieldsEntry::default()
+            }]),
+            ..ObjectMeta::default()
+        };
+        let owner = Owner::bundle_deployment("me");
+        assert_eq!(owner.holds(&live, "manager"), expected);
     }
 }

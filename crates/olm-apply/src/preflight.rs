@@ -109,6 +109,27 @@ impl Applier {
         set: ObjectSet,
         inventory: &[ObjectId],
     ) -> Result<Plan, ApplyError> {
+        let (plan, refusals) = self.preflight_each(set, inventory).await?;
+        if refusals.is_empty() {
+            Ok(plan)
+        } else {
+            Err(ApplyError::Refused(refusals))
+        }
+    }
+
+    /// Like [`Applier::preflight`], for the repair of what is installed: the objects that are
+    /// refused come beside a plan of the others, so that one does not stop the repair of the rest.
+    ///
+    /// The plan's inventory lacks what was refused: do not prune by it unless nothing was.
+    ///
+    /// # Errors
+    ///
+    /// The API server does not answer.
+    pub async fn preflight_each(
+        &self,
+        set: ObjectSet,
+        inventory: &[ObjectId],
+    ) -> Result<(Plan, Vec<Refusal>), ApplyError> {
         let ObjectSet { owner, manifests } = set;
         let mut around = Surroundings {
             owner: &owner,
@@ -136,15 +157,13 @@ impl Applier {
         }
         objects.extend(self.examine_all(rest, &around, &mut refusals).await?);
         drop(around);
-        if !refusals.is_empty() {
-            return Err(ApplyError::Refused(refusals));
-        }
         sort(&mut objects);
-        Ok(Plan {
+        let plan = Plan {
             owner,
             objects,
             known: inventory.to_vec(),
-        })
+        };
+        Ok((plan, refusals))
     }
 
     pub(crate) async fn examine_all(
@@ -282,15 +301,16 @@ impl Applier {
         }
         match ownership {
             Ownership::Ours => Ok(Step::Change),
-            _ if manifest.shared => Ok(Step::Leave),
-            Ownership::Nobodys => {
-                let known = around.known.contains(&manifest.id.key());
-                if known && is_managed_by(live, self.requests.manager()) {
-                    Ok(Step::Change)
-                } else {
-                    Err(RefusalReason::NotOwned(owner.clone()))
-                }
+            // Before the rule for the install namespace: one that is the owner's must not fall
+            // out of the set for the sake of its labels, or it would be pruned.
+            Ownership::Nobodys
+                if around.known.contains(&manifest.id.key())
+                    && is_managed_by(live, self.requests.manager()) =>
+            {
+                Ok(Step::Change)
             }
+            _ if manifest.shared => Ok(Step::Leave),
+            Ownership::Nobodys => Err(RefusalReason::NotOwned(owner.clone())),
             Ownership::Others(other) => Err(RefusalReason::OwnedByOther {
                 owner: owner.clone(),
                 other,

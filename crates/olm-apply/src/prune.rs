@@ -17,7 +17,8 @@ pub struct Pruned {
     /// Definitions that stay because objects of their kind exist. They stay in the inventory, and
     /// a later prune tries again.
     pub kept: Vec<(ObjectId, InstanceCount)>,
-    /// Objects that no longer carry the owner's labels and so are not the owner's to delete.
+    /// Objects that are no longer the owner's to delete: they carry another's labels, or none and
+    /// nothing of what the owner applied.
     pub released: Vec<ObjectId>,
     /// Namespaces that stay because objects of other owners are in them.
     pub occupied: Vec<ObjectId>,
@@ -32,7 +33,8 @@ impl Pruned {
 
 impl Applier {
     /// Deletes what is in `old` and not in `new`, in reverse order of application. An object is
-    /// deleted only if it carries the owner's labels, and only the very object that was looked at.
+    /// deleted only if it is the owner's, by its labels or, where they were lost, by what was
+    /// applied to it, and only the very object that was looked at.
     ///
     /// Call it when the new set is applied. It asks for deletions and does not wait for them.
     ///

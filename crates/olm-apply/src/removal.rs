@@ -6,7 +6,7 @@ use crate::applier::{Applier, WIDTH, about};
 use crate::discovery::Resource;
 use crate::error::ApplyError;
 use crate::identity::ObjectId;
-use crate::owner::{Owner, Ownership};
+use crate::owner::Owner;
 use olm_api::labels::{OWNER_KIND, OWNER_NAME};
 
 /// How the removal of an object stands.
@@ -16,7 +16,8 @@ pub(crate) enum Removal {
     Gone,
     /// Its deletion is asked for; finalizers or contents may hold it.
     Going,
-    /// It does not carry the owner's labels.
+    /// It is no longer the owner's: it carries another's labels, or none and nothing of what the
+    /// owner applied.
     NotOurs,
     /// It is a namespace with objects of another owner in it.
     Occupied,
@@ -72,7 +73,7 @@ impl Applier {
         let Some(live) = live else {
             return Ok(Removal::Gone);
         };
-        if owner.judge(live.labels.as_ref()) != Ownership::Ours {
+        if !owner.holds(&live, self.requests.manager()) {
             return Ok(Removal::NotOurs);
         }
         if live.deletion_timestamp.is_some() {
@@ -99,7 +100,7 @@ impl Applier {
             .get_metadata(&resource, id)
             .await
             .map_err(about("read", id))?;
-        Ok(live.is_some_and(|live| owner.judge(live.labels.as_ref()) == Ownership::Ours))
+        Ok(live.is_some_and(|live| owner.holds(&live, self.requests.manager())))
     }
 
     // Two owners may share an install namespace that the first of them made.

@@ -42,8 +42,8 @@ impl Default for UninstallOptions {
 pub enum Uninstall {
     /// Nothing is left to do.
     Done {
-        /// What was left on purpose: definitions that are retained or abandoned, and namespaces
-        /// with objects of others in them.
+        /// What was left on purpose: definitions that are retained or abandoned, namespaces with
+        /// objects of others in them, and objects that are somebody else's now.
         left: Vec<ObjectId>,
     },
     /// Objects of the defined kinds are still going; everything else still runs, so that whoever
@@ -144,7 +144,8 @@ impl Applier {
     /// Nothing is remembered between calls: each looks at what is there. First go the objects of
     /// the kinds that the inventory defines, while the workloads that finalise them still run;
     /// then everything else, phase by phase in reverse order, each only when the one before it is
-    /// gone. Only what carries the owner's labels is deleted.
+    /// gone. What is somebody else's now is left; what lost its labels and is nobody else's is
+    /// still the owner's as long as its record names the owner's field manager.
     ///
     /// # Errors
     ///
@@ -192,9 +193,9 @@ impl Applier {
             let mut going = Vec::new();
             for (id, removal) in self.remove_all(owner, &doomed).await? {
                 match removal {
-                    Removal::Gone | Removal::NotOurs => {}
+                    Removal::Gone => {}
                     Removal::Going => going.push(id),
-                    Removal::Occupied => left.push(id),
+                    Removal::NotOurs | Removal::Occupied => left.push(id),
                 }
             }
             let remaining = self.await_gone(owner, going, deadline).await?;

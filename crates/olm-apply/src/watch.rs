@@ -316,18 +316,28 @@ impl KindWatch {
                 self.begun.send_replace(true);
             }
             Event::Apply(object) => {
+                let unnamed = (
+                    object.metadata.namespace.clone(),
+                    object.metadata.name.clone().unwrap_or_default(),
+                );
                 if let Some((place, seen)) = self.read(object.metadata) {
                     self.tell(self.seen.get(&place), &seen);
                     self.seen.insert(place, seen);
+                } else {
+                    self.lose(&unnamed);
                 }
             }
             Event::Delete(object) => {
                 let metadata = object.metadata;
-                let place = (metadata.namespace, metadata.name.unwrap_or_default());
-                if let Some(gone) = self.seen.remove(&place) {
-                    self.shared.mark(&gone.owner, self.shared.options.content);
-                }
+                self.lose(&(metadata.namespace, metadata.name.unwrap_or_default()));
             }
+        }
+    }
+
+    /// An object went, or its label that names the owner did.
+    fn lose(&mut self, place: &Place) {
+        if let Some(gone) = self.seen.remove(place) {
+            self.shared.mark(&gone.owner, self.shared.options.content);
         }
     }
 
