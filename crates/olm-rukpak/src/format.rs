@@ -10,6 +10,15 @@ use olm_bundle::registry_v1::{
 use olm_tree::Tree;
 use serde_json::Value;
 
+/// Provisioner class of Helm charts: this project's, and not built yet.
+pub(crate) const PROVISIONER_HELM: &str = "core-rukpak-io-helm";
+
+/// Whether a provisioner class is this project's, built or not. Objects of other classes belong to
+/// other provisioners, which alone may write to them.
+pub(crate) fn is_own_class(class: &str) -> bool {
+    class == PROVISIONER_HELM || Format::of_class(class).is_some()
+}
+
 /// A format of bundles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {

@@ -1,5 +1,6 @@
 //! Why a pass over a Bundle failed, and when it is worth another try.
 
+use olm_api::names;
 use olm_fs::StoreError;
 use olm_registry::ReferenceError;
 use olm_runtime::phase::TimedOut;
@@ -15,6 +16,13 @@ use crate::secrets::PullSecretError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum BundleError {
+    /// The class is this project's and is not built yet.
+    #[error(
+        "provisioner class \"{0}\" is not supported; supported: {plain}, {registry}",
+        plain = names::PROVISIONER_PLAIN,
+        registry = names::PROVISIONER_REGISTRY
+    )]
+    UnsupportedClass(String),
     /// Content of this type of source is not fetched.
     #[error("source type \"{0}\" is not supported")]
     UnsupportedSource(String),
@@ -62,7 +70,7 @@ impl BundleError {
     pub(crate) fn message(&self) -> Option<String> {
         let chain = olm_runtime::Chain(self);
         match self {
-            Self::Format(_) => Some(chain.to_string()),
+            Self::Format(_) | Self::UnsupportedClass(_) => Some(chain.to_string()),
             Self::Store(_) => Some(format!("{}{chain}", messages::PERSIST)),
             Self::Api(..) | Self::Status(_) => None,
             _ => Some(format!("{}{chain}", messages::SOURCE)),
@@ -73,6 +81,7 @@ impl BundleError {
 impl Failure for BundleError {
     fn reason(&self) -> &'static str {
         match self {
+            Self::UnsupportedClass(_) => "UnsupportedClass",
             Self::UnsupportedSource(_) | Self::NoImage | Self::Reference { .. } => "InvalidSource",
             Self::PullSecret(_) => "PullSecretFailed",
             Self::Source { .. } => "SourceFailed",
@@ -87,7 +96,8 @@ impl Failure for BundleError {
     fn retry(&self) -> Retry {
         match self {
             // The spec cannot change, and the same content is as unfit the next time.
-            Self::UnsupportedSource(_)
+            Self::UnsupportedClass(_)
+            | Self::UnsupportedSource(_)
             | Self::NoImage
             | Self::Reference { .. }
             | Self::Format(_)
@@ -96,5 +106,19 @@ impl Failure for BundleError {
             } => Retry::OnChange,
             _ => Retry::Backoff,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_is_not_built_yet_is_told_from_those_that_are() {
+        let error = BundleError::UnsupportedClass("core-rukpak-io-helm".to_owned());
+        let text = "provisioner class \"core-rukpak-io-helm\" is not supported; \
+                    supported: core-rukpak-io-plain, core-rukpak-io-registry";
+        assert_eq!(error.message().as_deref(), Some(text));
+        assert!(matches!(error.retry(), Retry::OnChange));
     }
 }

@@ -16,7 +16,7 @@ use super::BundleReconciler;
 use super::error::BundleError;
 use super::status::{self, Outcome};
 use crate::contents::blocking;
-use crate::format::Format;
+use crate::format::{self, Format};
 use crate::{messages, pin, secrets};
 
 #[async_trait]
@@ -26,15 +26,23 @@ impl Reconciler for BundleReconciler {
     const NAME: &'static str = "bundle";
 
     async fn reconcile(&self, object: Arc<Bundle>, pass: &Pass) -> Result<Action, BundleError> {
-        let Some(format) = Format::of_class(&object.spec.provisioner_class_name) else {
+        let class = &object.spec.provisioner_class_name;
+        let format = Format::of_class(class);
+        if !format::is_own_class(class) {
             return Ok(Action::AwaitChange);
-        };
+        }
         let Some(object) = self.current(object).await? else {
             return Ok(Action::AwaitChange);
         };
         if finalizer::is_deleting(object.as_ref()) {
             return self.clean_up(&object, pass).await;
         }
+        let Some(format) = format else {
+            let error = BundleError::UnsupportedClass(object.spec.provisioner_class_name.clone());
+            let outcome = Outcome::Failing(error.message().unwrap_or_default());
+            self.report(&object, &outcome, pass).await?;
+            return Err(error);
+        };
         finalizer::ensure(&self.client, object.as_ref(), FINALIZER_BUNDLE)
             .await
             .map_err(|source| BundleError::Api("add the finalizer to", source))?;

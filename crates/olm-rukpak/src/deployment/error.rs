@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use olm_api::names;
 use olm_apply::ApplyError;
 use olm_fs::StoreError;
 use olm_runtime::status::StatusError;
@@ -22,6 +23,13 @@ const CONTENT_AGAIN: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum DeploymentError {
+    /// The class is this project's, and not one of BundleDeployments.
+    #[error(
+        "provisioner class \"{0}\" is not supported for BundleDeployments; supported: {plain} \
+         (for every format of bundles: theirs is the class in spec.template.spec)",
+        plain = names::PROVISIONER_PLAIN
+    )]
+    UnsupportedClass(String),
     /// The API server refuses a Bundle.
     #[error("cannot {operation} Bundle `{bundle}`")]
     Bundle {
@@ -97,6 +105,7 @@ impl DeploymentError {
 impl Failure for DeploymentError {
     fn reason(&self) -> &'static str {
         match self {
+            Self::UnsupportedClass(_) => "UnsupportedClass",
             Self::Bundle { .. } | Self::ForeignBundle(_) => "BundleFailed",
             Self::NoContent(_) | Self::Store { .. } => "ContentMissing",
             Self::Format(_) => "BundleLoadFailed",
@@ -111,10 +120,34 @@ impl Failure for DeploymentError {
     fn retry(&self) -> Retry {
         match self {
             // Neither the content nor the configuration gets better by waiting.
-            Self::Format(_) | Self::Namespace(_) => Retry::OnChange,
+            Self::Format(_) | Self::Namespace(_) | Self::UnsupportedClass(_) => Retry::OnChange,
             Self::NoContent(_) => Retry::After(CONTENT_AGAIN),
             Self::Apply(error) if error.is_missing_kind() => Retry::After(KIND_AGAIN),
             _ => Retry::Backoff,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("core-rukpak-io-helm")]
+    #[case("core-rukpak-io-registry")]
+    fn a_class_of_bundles_is_told_from_that_of_deployments(#[case] class: &str) {
+        let error = DeploymentError::UnsupportedClass(class.to_owned());
+        assert_eq!(
+            error.message(),
+            format!(
+                "provisioner class \"{class}\" is not supported for BundleDeployments; \
+                 supported: core-rukpak-io-plain (for every format of bundles: theirs is the \
+                 class in spec.template.spec)"
+            )
+        );
+        assert!(!error.is_passing());
+        assert!(matches!(error.retry(), Retry::OnChange));
     }
 }

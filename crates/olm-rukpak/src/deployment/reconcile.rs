@@ -15,7 +15,7 @@ use super::error::DeploymentError;
 use super::phase::{Aim, Installation, Progress};
 use super::status::{self, Findings, Said};
 use super::{DeploymentReconciler, inventory};
-use crate::messages;
+use crate::{format, messages};
 
 /// How soon to look again while something is waited for whose changes are watched, too.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ impl Reconciler for DeploymentReconciler {
         object: Arc<BundleDeployment>,
         pass: &Pass,
     ) -> Result<Action, DeploymentError> {
-        if object.spec.provisioner_class_name != PROVISIONER_PLAIN {
+        if !format::is_own_class(&object.spec.provisioner_class_name) {
             return Ok(Action::AwaitChange);
         }
         // The inventory must be the one that was written last, which a cache does not promise.
@@ -48,6 +48,17 @@ impl Reconciler for DeploymentReconciler {
         };
         if finalizer::is_deleting(&object) {
             return self.uninstall(&object, pass).await;
+        }
+        let class = &object.spec.provisioner_class_name;
+        if class != PROVISIONER_PLAIN {
+            let error = DeploymentError::UnsupportedClass(class.clone());
+            let findings = Findings {
+                valid: Some(Said::no(reasons::BUNDLE_LOAD_FAILED, error.message())),
+                ..Findings::default()
+            };
+            self.write_status(&object, &findings, pass).await?;
+            self.publish(&object, &findings).await;
+            return Err(error);
         }
         finalizer::ensure(&self.client, &object, FINALIZER_BUNDLE_DEPLOYMENT)
             .await

@@ -7,7 +7,9 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use olm_api::bundle_deployment::{BundleDeployment, Inventory};
 use olm_api::names;
-use olm_apply::{Action, ApplyOptions, Health, ObjectId, ObjectSet, Owner, Phase, Placement};
+use olm_apply::{
+    Action, ApplyError, ApplyOptions, Health, ObjectId, ObjectSet, Owner, Phase, Placement,
+};
 use olm_runtime::Pass;
 use serde_json::{Value, json};
 
@@ -47,7 +49,8 @@ pub(crate) struct Installation {
 impl DeploymentReconciler {
     /// Takes the next steps towards `loaded`, as far as they go without waiting long.
     ///
-    /// Nothing is written before everything was tried; what may exist is written to the status
+    /// Nothing is written before everything was tried, and a new bundle not before everything was
+    /// accepted; what may exist is written to the status
     /// before the first object is.
     pub(crate) async fn bring(
         &self,
@@ -82,12 +85,20 @@ impl DeploymentReconciler {
         {
             self.ensure_namespace(name).await?;
         }
-        let plan = self.applier.preflight(set, &known).await?;
+        // What is installed is repaired as far as it can be; a new bundle is applied whole or not.
+        let (plan, refusals) = match aim {
+            Aim::Install => (self.applier.preflight(set, &known).await?, Vec::new()),
+            Aim::Repair => self.applier.preflight_each(set, &known).await?,
+        };
         let new = plan.inventory();
+        let is_known = covers(&before, &new);
+        if !refusals.is_empty() && !is_known {
+            return Err(ApplyError::Refused(refusals).into());
+        }
         self.watches.ensure(&new).await?;
 
         let begins = !plan.is_settled() && before.applying.as_ref() != Some(&bundle);
-        if !covers(&before, &new) || (aim == Aim::Install && begins) {
+        if !is_known || (aim == Aim::Install && begins) {
             findings.inventory = Some(inventory::before(&before, &bundle, &new));
             self.write_status(object, findings, pass).await?;
         }
@@ -106,6 +117,11 @@ impl DeploymentReconciler {
         }
         if brings_kinds {
             self.waker.kinds_came();
+        }
+
+        if !refusals.is_empty() {
+            // The plan speaks of a part of the bundle: nothing must be pruned by it.
+            return Err(ApplyError::Refused(refusals).into());
         }
 
         let there: Vec<ObjectId> = applied
@@ -133,6 +149,10 @@ impl DeploymentReconciler {
         let pruned = self.applier.prune(&owner, &known, &new).await?;
         if !pruned.removed.is_empty() {
             tracing::info!(bundle = %bundle.bundle, removed = pruned.removed.len(), "pruned objects");
+        }
+        if !pruned.released.is_empty() {
+            let released: Vec<String> = pruned.released.iter().map(ToString::to_string).collect();
+            tracing::info!(bundle = %bundle.bundle, ?released, "left what is somebody else's now");
         }
         findings.inventory = Some(inventory::after(&bundle, &new, pruned.remaining()));
         findings.install_namespace = namespace;

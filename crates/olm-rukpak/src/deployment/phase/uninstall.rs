@@ -60,7 +60,8 @@ impl DeploymentReconciler {
                         })?;
                 }
                 let left: Vec<String> = left.iter().map(ToString::to_string).collect();
-                tracing::info!(deployment = %name, objects = installed.len(), ?left, "uninstalled");
+                let removed = installed.len().saturating_sub(left.len());
+                tracing::info!(deployment = %name, removed, ?left, "uninstalled");
                 self.waker.objects_went();
                 Ok(Action::AwaitChange)
             }
