@@ -157,7 +157,7 @@ async fn of_two_operators_for_a_package_the_older_one_wins() -> Result<()> {
     user.ask("twin-a", spec.clone()).await?;
     user.installed("twin-a", "1.0.0").await?;
     user.ask("twin-b", spec).await?;
-    let text = "package \"twin\" is already asked for by Operator \"twin-a\": duplicate identifier \
+    let text = "package \"twin\" is already asked for by Operator \"twin-a\", delete one of the two: duplicate identifier \
                 \"required package twin\" in input";
     user.refused("twin-b", text).await?;
     user.installed("twin-a", "1.0.0").await?;
