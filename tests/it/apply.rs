@@ -419,6 +419,93 @@ async fn objects_of_others_are_refused_and_left_alone() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_lost_labels_is_repaired_and_goes_and_what_others_took_stays() -> Result<()> {
+    let name = "apply-unlabelled";
+    let fixture = Fixture::new(name).await?;
+    let objects = [
+        config_map("both", "x"),
+        config_map("kind", "x"),
+        config_map("name", "x"),
+        config_map("taken", "x"),
+    ];
+    let (inventory, _) = fixture.install(&objects).await?;
+    let maps = fixture.api("ConfigMap");
+    let (kind, of) = ("core.rukpak.io/owner-kind", "core.rukpak.io/owner-name");
+    let unlabel = async || {
+        let spaces = fixture.api("Namespace");
+        for (api, map, labels) in [
+            (&spaces, name, json!({of: null})),
+            (&maps, "both", json!({kind: null, of: null})),
+            (&maps, "kind", json!({kind: null})),
+            (&maps, "name", json!({of: null})),
+            (&maps, "taken", json!({of: "another"})),
+        ] {
+            let patch = json!({"metadata": {"labels": labels}});
+            fixture.merge(api, map, patch).await?;
+        }
+        anyhow::Ok(())
+    };
+    unlabel().await?;
+
+    // One that is refused does not stop the repair of the others.
+    let placement = Placement {
+        owner: fixture.owner.clone(),
+        install_namespace: Some(name.to_owned()),
+        protected_namespaces: vec![],
+    };
+    let set = fixture.applier.prepare(objects.to_vec(), &placement);
+    let (plan, refusals) = fixture
+        .applier
+        .preflight_each(set.await?, &inventory)
+        .await?;
+    assert_eq!(
+        ApplyError::Refused(refusals).to_string(),
+        "ConfigMap \"taken\" in namespace \"apply-unlabelled\" exists and is owned by \
+         BundleDeployment \"another\", not by BundleDeployment \"apply-unlabelled\""
+    );
+    fixture.applier.apply(plan, ApplyOptions::default()).await?;
+    for (object_kind, object) in [
+        ("Namespace", name),
+        ("ConfigMap", "both"),
+        ("ConfigMap", "kind"),
+        ("ConfigMap", "name"),
+    ] {
+        let labels = &fixture.get(object_kind, object).await?["metadata"]["labels"];
+        assert_eq!(labels[kind], "BundleDeployment", "{object}");
+        assert_eq!(labels[of], name, "{object}");
+    }
+
+    unlabel().await?;
+    let pruned = fixture
+        .applier
+        .prune(&fixture.owner, &inventory[1..3], &[])
+        .await?;
+    assert_eq!(names(&pruned.removed), ["ConfigMap both", "ConfigMap kind"]);
+    let done = fixture
+        .applier
+        .uninstall(
+            &fixture.owner,
+            &inventory,
+            UninstallOptions {
+                look_on: Duration::from_secs(10),
+                ..Default::default()
+            },
+        )
+        .await?;
+    let Uninstall::Done { left } = done else {
+        anyhow::bail!("{done}");
+    };
+    // The namespace stays for what another owner has in it.
+    assert_eq!(
+        names(&left),
+        ["ConfigMap taken", "Namespace apply-unlabelled"]
+    );
+    assert!(!fixture.exists("ConfigMap", "name").await?);
+    assert!(fixture.exists("ConfigMap", "taken").await?);
+    Ok(())
+}
+
+#[tokio::test]
 async fn everything_that_is_wrong_is_said_before_anything_is_written() -> Result<()> {
     let name = "apply-refused";
     let fixture = Fixture::new(name).await?;
@@ -804,6 +891,15 @@ async fn owners_hear_of_drift_and_not_of_their_own_writes() -> Result<()> {
     assert!(
         hears(Duration::from_secs(10)).await,
         "did not hear of a lost label"
+    );
+    let plan = fixture.plan(&objects, &inventory).await?;
+    fixture.applier.apply(plan, ApplyOptions::default()).await?;
+    while hears(Duration::from_secs(1)).await {}
+    let unlabel = json!({"metadata": {"labels": {"core.rukpak.io/owner-name": null}}});
+    fixture.merge(&maps, "config", unlabel).await?;
+    assert!(
+        hears(Duration::from_secs(10)).await,
+        "did not hear of the other lost label"
     );
 
     token.cancel();
