@@ -618,6 +618,42 @@ async fn a_plain_bundle_is_installed_repaired_replaced_and_removed() -> Result<(
 }
 
 #[tokio::test]
+async fn an_object_that_another_took_does_not_stop_the_repair_of_the_rest() -> Result<()> {
+    let fixture = Fixture::new().await?;
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "partly");
+    let reference = fixture
+        .push(
+            "partly:v1",
+            &[
+                ("manifests/0.yaml", namespace("partly")),
+                ("manifests/1.yaml", config_map("partly", "gone", "1")),
+                ("manifests/2.yaml", config_map("partly", "taken", "1")),
+            ],
+        )
+        .await?;
+    fixture.deploy("partly", PLAIN, &reference).await?;
+    fixture.installed("partly").await?;
+    let take = json!({"metadata": {"labels": {OWNER_NAME: "another"}}});
+    maps.patch("taken", &PatchParams::default(), &Patch::Merge(&take))
+        .await?;
+    let failed = fixture.said("partly", "Healthy", "ReconcileFailed").await?;
+    assert_eq!(
+        message(&failed, "Healthy"),
+        "cannot repair what is installed: ConfigMap \"taken\" in namespace \"partly\" exists and \
+         is owned by BundleDeployment \"another\", not by BundleDeployment \"partly\""
+    );
+    maps.delete("gone", &DeleteParams::default()).await?;
+    Wait::new("what was deleted is back")
+        .logs(&fixture.suite)
+        .object(&maps, "gone", |_| true)
+        .await?;
+    fixture.uninstall("partly").await?;
+    assert!(maps.get_opt("gone").await?.is_none());
+    assert!(maps.get_opt("taken").await?.is_some());
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_installation_waits_for_what_it_needs_and_says_why() -> Result<()> {
     let fixture = Fixture::new().await?;
     let dependent = fixture
