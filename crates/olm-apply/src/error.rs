@@ -250,17 +250,12 @@ impl ApplyError {
 
     /// The message with its causes, and with [`ApplyError::MISSING_PREFIX`] where that belongs.
     pub fn message(&self) -> String {
-        let mut text = String::new();
-        if self.is_missing_kind() {
-            text.push_str(Self::MISSING_PREFIX);
-        }
-        text.push_str(&self.to_string());
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        text
+        let prefix = if self.is_missing_kind() {
+            Self::MISSING_PREFIX
+        } else {
+            ""
+        };
+        format!("{prefix}{}", olm_error::Chain::new(self))
     }
 }
 

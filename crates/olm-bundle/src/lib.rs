@@ -35,7 +35,7 @@
 //! assert!(error.to_string().starts_with("get objects from bundle manifests: "));
 //! ```
 
-mod cause;
+pub mod hash;
 mod manifests;
 pub mod plain_v0;
 pub mod registry_v1;

@@ -3,7 +3,7 @@
 use olm_tree::{NodeKind, RelPath, Tree, TreeError};
 use serde_json::Value;
 
-use crate::cause::chain;
+use olm_error::Chain;
 
 /// Directory of a bundle that holds its objects; the labels that could name another are ignored
 /// by every known reader.
@@ -62,7 +62,7 @@ pub(crate) fn text<'a>(value: &'a Value, path: &[&str]) -> &'a str {
 #[non_exhaustive]
 pub enum ManifestsError {
     /// The directory or a file in it cannot be read.
-    #[error("{}", chain(.0))]
+    #[error("{}", Chain::new(.0))]
     Tree(TreeError),
     /// There is a directory below `manifests`.
     #[error(
@@ -94,7 +94,7 @@ pub enum ManifestsError {
 #[non_exhaustive]
 pub enum ManifestProblem {
     /// It is neither YAML nor JSON.
-    #[error("{}", chain(.0))]
+    #[error("{}", Chain::new(.0))]
     Syntax(olm_yaml::YamlError),
     /// A document is a scalar or a list.
     #[error("json: cannot unmarshal {0} into Go value of type map[string]interface {{}}")]

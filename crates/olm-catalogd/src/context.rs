@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 use olm_api::catalog::{Catalog, CatalogStatus};
-use olm_registry::{Access, Credentials, Reference};
+use olm_registry::{Access, Reference};
 use olm_runtime::events::Events;
-use olm_runtime::{Chain, Pass};
+use olm_runtime::{Chain, Pass, pull_secret};
 use olm_source::SourceError;
 
 use crate::error::{Error, Unserved};
 use crate::messages;
 use crate::phase::content::Unpacker;
+use crate::phase::failure;
 use crate::phase::request::Request;
-use crate::phase::{credentials, failure};
 use crate::record::Record;
 use crate::store::{ContentStore, Owner};
 
@@ -107,18 +107,14 @@ impl Context {
 
     /// Who asks the registry.
     pub(crate) async fn access(&self, request: &Request<'_>) -> Result<Access, Unserved> {
-        let credentials = match request.image.pull_secret.as_deref() {
-            None | Some("") => Credentials::Anonymous,
-            Some(secret) => {
-                let (client, namespace) = (&self.client.0, &self.namespace);
-                credentials::read(client, namespace, secret, &request.reference)
-                    .await
-                    .map_err(|error| {
-                        let cause = Chain(&error).to_string();
-                        Unserved::passing(&messages::bad_pull_secret(&cause))
-                    })?
-            }
-        };
+        let secret = request.image.pull_secret.as_deref();
+        let (client, namespace) = (&self.client.0, &self.namespace);
+        let credentials = pull_secret::read(client, namespace, secret, &request.reference)
+            .await
+            .map_err(|error| {
+                let cause = Chain(&error).to_string();
+                Unserved::passing(&messages::bad_pull_secret(&cause))
+            })?;
         let tls_verify = !request.image.insecure_skip_tls_verify.unwrap_or(false);
         Ok(Access {
             credentials,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use olm_error::Chain;
 use olm_fbc::schema::{self, ChannelEntry, Deprecations, Property};
 use olm_fbc::{Item, LineError};
 use olm_semver::{Version, blang};
@@ -44,23 +45,13 @@ impl Catalog {
             match item {
                 Ok(item) => builder.add(item),
                 Err(error) => match error.package().map(str::to_owned) {
-                    Some(package) => builder.note(&package, describe(&error)),
+                    Some(package) => builder.note(&package, Chain::new(&error).to_string()),
                     None => return Err(error),
                 },
             }
         }
         Ok(builder.build())
     }
-}
-
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl CatalogBuilder {

@@ -39,7 +39,6 @@ mod messages;
 mod pin;
 mod process;
 pub mod rbac;
-mod secrets;
 mod webhook;
 
 pub use args::{Cli, Command, ManagerArgs, WebhooksArgs};

@@ -36,6 +36,7 @@
 //! | [`lease`] | `coordination.k8s.io` `leases` | `create`; `get`, `update` by name | suite namespace |
 //! | [`certificates`] | `secrets` | `create`; `get`, `update` by name | suite namespace |
 //! | | `configmaps` | `create`; `get`, `patch` by name (`olm-trust`) | suite namespace |
+//! | [`pull_secret`] | `secrets` | `get` | suite namespace |
 //! | [`trust`] | `configmaps` | `list`, `watch` by name (`olm-trust`) | suite namespace |
 //!
 //! ```
@@ -90,6 +91,7 @@ mod metrics;
 mod objects;
 pub mod phase;
 pub mod process;
+pub mod pull_secret;
 mod reconcile;
 #[cfg(test)]
 mod scripted;

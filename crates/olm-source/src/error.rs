@@ -129,13 +129,6 @@ impl SourceError {
 
     /// This text and those of its causes, with `: ` between them.
     pub fn report(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        olm_error::Chain::new(self).to_string()
     }
 }

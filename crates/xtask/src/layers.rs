@@ -6,6 +6,7 @@ use cargo_metadata::MetadataCommand;
 /// Which crate lies in which layer, from the pure ones at the bottom to what drives everything.
 const LAYERS: [&[&str]; 6] = [
     &[
+        "olm-error",
         "olm-semver",
         "olm-yaml",
         "olm-tree",

@@ -5,8 +5,8 @@ use olm_tree::Tree;
 
 use super::metadata::{self, MetadataError};
 use super::{Bundle, PREFIX, crd, csv};
-use crate::cause::chain;
 use crate::manifests::{self, Manifest, ManifestProblem, ManifestsError};
+use olm_error::Chain;
 
 /// Why a tree is not a `registry+v1` bundle.
 #[derive(Debug, thiserror::Error)]
@@ -79,13 +79,15 @@ fn load_csv(
         },
     };
     let csv = csv::decode(object).map_err(|error| failure(error.to_string()))?;
-    let version =
-        match &csv.spec.version {
-            None => None,
-            Some(text) => Some(Version::parse_tolerant(text).map_err(|error| {
-                failure(format!("`spec.version` is `{text}`: {}", chain(&error)))
-            })?),
-        };
+    let version = match &csv.spec.version {
+        None => None,
+        Some(text) => Some(Version::parse_tolerant(text).map_err(|error| {
+            failure(format!(
+                "`spec.version` is `{text}`: {}",
+                Chain::new(&error)
+            ))
+        })?),
+    };
     Ok((csv, version))
 }
 

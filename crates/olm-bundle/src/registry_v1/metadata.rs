@@ -4,7 +4,7 @@ use olm_tree::{RelPath, Tree, TreeError};
 use serde_json::Value;
 
 use super::names::go_json;
-use crate::cause::chain;
+use olm_error::Chain;
 
 const ANNOTATIONS: &str = "metadata/annotations.yaml";
 const PROPERTIES: &str = "metadata/properties.yaml";
@@ -23,10 +23,10 @@ const MAX_BYTES: u64 = 4 << 20;
 #[non_exhaustive]
 pub enum MetadataError {
     /// `metadata/annotations.yaml` is missing or cannot be read.
-    #[error("{}", chain(.0))]
+    #[error("{}", Chain::new(.0))]
     Annotations(TreeError),
     /// `metadata/annotations.yaml` is not YAML.
-    #[error("read \"annotations.yaml\": {}", chain(.0))]
+    #[error("read \"annotations.yaml\": {}", Chain::new(.0))]
     AnnotationsSyntax(olm_yaml::YamlError),
     /// An annotation that must be a string is a list or a map.
     #[error("read \"annotations.yaml\": json: cannot unmarshal {found} into field `{key}`")]
@@ -41,7 +41,7 @@ pub enum MetadataError {
     #[error("failed to unmarshal csv.metadata.annotations['olm.properties']: {0}")]
     CsvProperties(serde_json::Error),
     /// `metadata/properties.yaml` cannot be read.
-    #[error("failed to read properties.yaml file: {}", chain(.0))]
+    #[error("failed to read properties.yaml file: {}", Chain::new(.0))]
     Properties(TreeError),
     /// `metadata/properties.yaml` is not YAML or no list of properties.
     #[error("failed to unmarshal metadata/properties.yaml: {0}")]
@@ -111,8 +111,8 @@ pub(crate) fn merge_properties(
     if content.is_empty() {
         return Ok(());
     }
-    let mut document =
-        first_document(&content).map_err(|error| MetadataError::PropertiesSyntax(chain(&error)))?;
+    let mut document = first_document(&content)
+        .map_err(|error| MetadataError::PropertiesSyntax(Chain::new(&error).to_string()))?;
     let more: Option<Vec<Property>> = match document.get_mut("properties") {
         None => None,
         Some(list) => serde_json::from_value(list.take())

@@ -4,7 +4,8 @@
 //! found and kept, not installed a second time beside the old one.
 
 use serde::Serialize;
-use sha2::{Digest, Sha224};
+
+use crate::hash;
 
 /// Length at which a joined name is cut. A base and a suffix of exactly this length together are
 /// not cut, so the result may have one byte more.
@@ -27,7 +28,7 @@ pub(crate) fn join(base: &str, suffix: &str) -> String {
 pub(crate) fn hash<T: Serialize>(value: &T) -> Option<String> {
     let mut json = go_json(value)?;
     json.push('\n');
-    Some(base36(&Sha224::digest(json.as_bytes())))
+    Some(hash::sha224_base36(json.as_bytes()))
 }
 
 /// JSON as Go's encoder writes it. The five characters that Go escapes and Rust does not can
@@ -46,26 +47,6 @@ pub(crate) fn go_json<T: Serialize>(value: &T) -> Option<String> {
         }
     }
     Some(escaped)
-}
-
-/// A big-endian number in base 36, without leading zeros.
-fn base36(bytes: &[u8]) -> String {
-    let mut number = bytes.to_vec();
-    let mut digits = Vec::new();
-    while number.iter().any(|byte| *byte != 0) {
-        let mut remainder = 0_u32;
-        for byte in &mut number {
-            let value = (remainder << 8) | u32::from(*byte);
-            // Both fit: the quotient of a number below 36 * 256 by 36 is below 256.
-            *byte = u8::try_from(value / 36).unwrap_or(u8::MAX);
-            remainder = value % 36;
-        }
-        digits.push(char::from_digit(remainder, 36).unwrap_or('0'));
-    }
-    if digits.is_empty() {
-        digits.push('0');
-    }
-    digits.iter().rev().collect()
 }
 
 /// Name of the Service for the webhooks of a Deployment.

@@ -1,7 +1,6 @@
 //! The steps of a pass.
 
 pub(crate) mod content;
-pub(crate) mod credentials;
 pub(crate) mod decide;
 pub(crate) mod failure;
 pub(crate) mod request;

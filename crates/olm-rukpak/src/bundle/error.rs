@@ -4,13 +4,13 @@ use olm_api::names;
 use olm_fs::StoreError;
 use olm_registry::ReferenceError;
 use olm_runtime::phase::TimedOut;
+use olm_runtime::pull_secret::PullSecretError;
 use olm_runtime::status::StatusError;
 use olm_runtime::{Failure, Retry};
 use olm_source::SourceError;
 
 use crate::format::FormatError;
 use crate::messages;
-use crate::secrets::PullSecretError;
 
 /// Why a Bundle cannot be unpacked or removed.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use kube::{Resource as _, ResourceExt as _};
 use olm_api::bundle::{Bundle, BundleSource};
 use olm_api::conditions::UNPACKED;
 use olm_api::names::FINALIZER_BUNDLE;
-use olm_registry::Reference;
-use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer};
+use olm_registry::{Access, Reference};
+use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer, pull_secret};
 use olm_source::SourceError;
 use olm_tree::MemoryTree;
 
@@ -17,7 +17,7 @@ use super::error::BundleError;
 use super::status::{self, Outcome};
 use crate::contents::blocking;
 use crate::format::{self, Format};
-use crate::{messages, pin, secrets};
+use crate::{messages, pin};
 
 #[async_trait]
 impl Reconciler for BundleReconciler {
@@ -118,9 +118,13 @@ impl BundleReconciler {
         let fetched = pass
             .phase("fetch", self.fetch_within, async {
                 let secret = image.pull_secret.as_deref();
-                let access =
-                    secrets::access(&self.client, &self.system_namespace, secret, &reference)
+                let credentials =
+                    pull_secret::read(&self.client, &self.system_namespace, secret, &reference)
                         .await?;
+                let access = Access {
+                    credentials,
+                    tls_verify: true,
+                };
                 let fetched = self.contents.fetch(&reference, &access).await;
                 fetched.map_err(|source| unfetched(source, format, &reference))
             })

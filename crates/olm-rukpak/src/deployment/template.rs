@@ -8,7 +8,6 @@ use kube::{Resource as _, ResourceExt as _};
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::{BundleDeployment, BundleTemplate};
 use olm_api::{labels, names};
-use sha2::{Digest as _, Sha224};
 
 /// The hash of a template: SHA-224 of its JSON in base 36. Any change of labels, annotations or
 /// spec changes it; `spec.config` of the deployment is no part of it.
@@ -18,25 +17,7 @@ use sha2::{Digest as _, Sha224};
 pub(crate) fn hash(template: &BundleTemplate) -> String {
     // A struct of strings, lists and maps with string keys has a JSON form.
     let json = serde_json::to_vec(template).unwrap_or_default();
-    base36(&Sha224::digest(&json))
-}
-
-/// A big-endian number in the digits `0-9a-z`, without leading zeros.
-fn base36(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
-    let mut number = bytes.to_vec();
-    let mut text = Vec::new();
-    while number.iter().any(|&byte| byte != 0) {
-        let mut remainder = 0_usize;
-        for byte in &mut number {
-            let value = remainder * 256 + usize::from(*byte);
-            // Below 256, because `remainder` is below 36.
-            *byte = u8::try_from(value / 36).unwrap_or(u8::MAX);
-            remainder = value % 36;
-        }
-        text.push(char::from(DIGITS[remainder]));
-    }
-    text.iter().rev().collect()
+    olm_bundle::hash::sha224_base36(&json)
 }
 
 /// Name of the Bundle that a deployment makes for a template of this hash: at most
@@ -141,15 +122,6 @@ pub(crate) mod tests {
         deployment.metadata.uid = Some("uid-1".to_owned());
         deployment.metadata.generation = Some(1);
         deployment
-    }
-
-    #[rstest]
-    #[case(&[0, 0], "")]
-    #[case(&[35], "z")]
-    #[case(&[1, 0], "74")]
-    #[case(&[0xff, 0xff, 0xff, 0xff], "1z141z3")]
-    fn base_36_is_the_usual_one(#[case] bytes: &[u8], #[case] text: &str) {
-        assert_eq!(base36(bytes), text);
     }
 
     #[test]

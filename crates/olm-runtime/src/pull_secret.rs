@@ -1,4 +1,7 @@
-//! The pull secret of a Catalog.
+//! Credentials of registries, from the pull Secrets that Catalogs and Bundles name.
+//!
+//! A Secret's entries are sent to the registries that they name and to no other, whoever names the
+//! Secret.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -9,7 +12,7 @@ use olm_registry::{Credentials, Reference};
 /// Why a pull secret cannot be used. No text holds a part of its content.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum SecretError {
+pub enum PullSecretError {
     /// It cannot be read, or is not there.
     #[error("cannot read secret `{namespace}/{name}`")]
     Read {
@@ -55,18 +58,28 @@ pub(crate) enum SecretError {
     },
 }
 
-/// The credentials that the secret `name` has for an image.
-pub(crate) async fn read(
+/// The credentials that the Secret `name` of `namespace` has for an image; anonymous where no Secret
+/// is named (`None` or empty), or where it has no entry for the image's registry.
+///
+/// Needs `get` on the Secret.
+///
+/// # Errors
+///
+/// [`PullSecretError`], which names the Secret.
+pub async fn read(
     client: &Client,
     namespace: &str,
-    name: &str,
+    name: Option<&str>,
     reference: &Reference,
-) -> Result<Credentials, SecretError> {
+) -> Result<Credentials, PullSecretError> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Ok(Credentials::Anonymous);
+    };
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let secret = secrets
         .get(name)
         .await
-        .map_err(|source| SecretError::Read {
+        .map_err(|source| PullSecretError::Read {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             source,
@@ -74,14 +87,14 @@ pub(crate) async fn read(
     Ok(auth_file(namespace, name, &secret)?.credentials(reference))
 }
 
-fn auth_file(namespace: &str, name: &str, secret: &Secret) -> Result<AuthFile, SecretError> {
+fn auth_file(namespace: &str, name: &str, secret: &Secret) -> Result<AuthFile, PullSecretError> {
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     let kind = secret.type_.as_deref().unwrap_or_default();
     let key = match kind {
         "kubernetes.io/dockerconfigjson" => ".dockerconfigjson",
         "kubernetes.io/dockercfg" => ".dockercfg",
         other => {
-            return Err(SecretError::Kind {
+            return Err(PullSecretError::Kind {
                 namespace,
                 name,
                 kind: other.to_owned(),
@@ -90,7 +103,7 @@ fn auth_file(namespace: &str, name: &str, secret: &Secret) -> Result<AuthFile, S
     };
     let value = secret.data.as_ref().and_then(|data| data.get(key));
     let Some(ByteString(bytes)) = value else {
-        return Err(SecretError::Key {
+        return Err(PullSecretError::Key {
             namespace,
             name,
             key,
@@ -100,7 +113,7 @@ fn auth_file(namespace: &str, name: &str, secret: &Secret) -> Result<AuthFile, S
         ".dockercfg" => AuthFile::from_dockercfg(bytes),
         _ => AuthFile::from_docker_config_json(bytes),
     };
-    parsed.map_err(|source| SecretError::Content {
+    parsed.map_err(|source| PullSecretError::Content {
         namespace,
         name,
         source,
@@ -174,7 +187,7 @@ mod tests {
         #[case] text: &str,
     ) {
         let error = auth_file("olm-system", "pull", &secret(kind, key, value)).unwrap_err();
-        let text_of = olm_runtime::Chain(&error).to_string();
+        let text_of = crate::Chain(&error).to_string();
         assert!(text_of.starts_with(text), "{text_of}");
         assert!(!text_of.contains("geheim"));
     }
