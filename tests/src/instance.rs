@@ -105,7 +105,7 @@ impl Instance {
         }
         // Repeatable flags are added to what is rendered.
         let more = &mut pod.arguments;
-        if component != "operator-controller" {
+        if ["catalogd", "rukpak-webhooks"].contains(&component.as_str()) {
             more.push(format!("--tls-san={host}"));
         }
         if ["catalogd", "rukpak"].contains(&component.as_str()) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use olm_runtime::{CommonArgs, GoDuration};
+use olm_runtime::{CommonArgs, GoDuration, RegistryArgs};
 
 /// Unpacks catalog images and serves their File-Based Catalogs to the cluster
 #[derive(Clone, Debug, Parser)]
@@ -37,13 +37,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub tls_san: Vec<String>,
 
-    /// Registry (host or host:port) that is spoken to in plain HTTP; may be repeated
-    #[arg(long, value_name = "REGISTRY")]
-    pub plain_http_registry: Vec<String>,
-
-    /// File of PEM certificates that registries may be verified with, besides the system's
-    #[arg(long, value_name = "FILE")]
-    pub registry_ca_file: Option<PathBuf>,
+    /// What every process that pulls images has.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 #[cfg(test)]
@@ -74,7 +70,7 @@ mod tests {
         ];
         let args = Args::try_parse_from(args).unwrap();
         assert_eq!(
-            args.plain_http_registry,
+            args.registry.plain_http_registry,
             ["127.0.0.1:5000", "registry.local"]
         );
         assert_eq!(args.tls_san, ["127.0.0.1"]);

@@ -1,13 +1,12 @@
 //! The process: what is built of what.
 
-use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
 use olm_api::catalog::Catalog;
 use olm_api::names;
-use olm_registry::{Client, ClientConfig};
 use olm_runtime::certificates::{ServingCertificate, service_names};
+use olm_runtime::registry::RegistryArgsError;
 use olm_runtime::{Chain, Controller, Process, ProcessError, Watch};
 use olm_serve::{Limits, Server};
 use tracing::warn;
@@ -20,8 +19,6 @@ use crate::replica;
 use crate::server::{self, Metrics};
 use crate::store::{ContentStore, StoreError};
 
-/// Largest file of registry authorities, in bytes.
-const CA_FILE_MAX: u64 = 4 << 20;
 /// Time in which a reader must take a piece of the content.
 const SLOW_READER: Duration = Duration::from_mins(1);
 /// Pause between attempts to get a serving certificate.
@@ -51,11 +48,8 @@ pub enum RunError {
         source: olm_fs::StoreError,
     },
     /// The registry client cannot be made.
-    #[error("cannot set up the registry client")]
-    Registry {
-        /// The cause.
-        source: Box<dyn StdError + Send + Sync>,
-    },
+    #[error(transparent)]
+    Registry(#[from] RegistryArgsError),
     /// The external address is no address.
     #[error("`{address}` is not the address of a server")]
     ExternalAddress {
@@ -81,7 +75,7 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         source,
     })?;
     let store = Arc::new(store);
-    let registry = registry_client(&args)?;
+    let registry = args.registry.client()?;
     let unpacker = Unpacker::open(&args.cache_dir, registry, Arc::clone(&store))
         .map_err(|source| RunError::Unpack { folder, source })?;
 
@@ -147,23 +141,6 @@ async fn certificate(process: &Process, args: &Args) -> Option<ServingCertificat
             () = tokio::time::sleep(CERTIFICATE_PAUSE) => {}
         }
     }
-}
-
-fn registry_client(args: &Args) -> Result<Client, RunError> {
-    let mut config = ClientConfig {
-        plain_http: args.plain_http_registry.clone(),
-        ..ClientConfig::default()
-    };
-    if let Some(file) = &args.registry_ca_file {
-        let bundle =
-            olm_fs::read_capped(file, CA_FILE_MAX).map_err(|source| RunError::Registry {
-                source: Box::new(source),
-            })?;
-        config.extra_root_certificates.push(bundle);
-    }
-    Client::new(config).map_err(|source| RunError::Registry {
-        source: Box::new(source),
-    })
 }
 
 /// The path of an address, which stands before `/catalogs/`.

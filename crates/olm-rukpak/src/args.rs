@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use olm_runtime::CommonArgs;
+use olm_runtime::{CommonArgs, RegistryArgs};
 
 /// Fetches bundles and applies them to the cluster, or judges Bundles at admission
 #[derive(Debug, Parser)]
@@ -35,17 +35,9 @@ pub struct ManagerArgs {
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/cache/rukpak")]
     pub storage_dir: PathBuf,
 
-    /// Registry, as host or host:port, that is spoken to in plain HTTP; may be repeated
-    #[arg(long, value_name = "HOST")]
-    pub plain_http_registry: Vec<String>,
-
-    /// PEM file of authorities that registries are trusted by, besides the system's
-    #[arg(long, value_name = "FILE")]
-    pub registry_ca_file: Option<PathBuf>,
-
-    /// Further name of this server; may be repeated. Kept for a server of content
-    #[arg(long, value_name = "NAME")]
-    pub tls_san: Vec<String>,
+    /// Flags that every process that pulls images has.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 /// Flags of `rukpak webhooks`.
@@ -87,7 +79,7 @@ mod tests {
         let Command::Manager(args) = cli.command else {
             panic!("another command")
         };
-        assert_eq!(args.plain_http_registry, ["a:5000", "b"]);
+        assert_eq!(args.registry.plain_http_registry, ["a:5000", "b"]);
         assert!(args.common.leader_elect);
         let cli = Cli::try_parse_from(["rukpak", "webhooks", "--tls-san=127.0.0.1"]).unwrap();
         let Command::Webhooks(args) = cli.command else {

@@ -10,9 +10,8 @@ use olm_api::names::{
     COMPONENT_RUKPAK, COMPONENT_RUKPAK_WEBHOOKS, MANAGER_APPLY, SERVICE_RUKPAK_WEBHOOKS,
 };
 use olm_apply::{Applier, ManagedWatches, WatchOptions};
-use olm_fs::FileError;
-use olm_registry::{ClientConfig, RegistryError};
 use olm_runtime::certificates::{CertificateError, ServingCertificate, service_names};
+use olm_runtime::registry::RegistryArgsError;
 use olm_runtime::{Chain, Controller, ObjectRef, Process, ProcessError, Watch};
 use olm_serve::{BindError, Server};
 use tokio::sync::mpsc;
@@ -23,9 +22,6 @@ use crate::bundle::{BundleReconciler, References};
 use crate::contents::Contents;
 use crate::deployment::{DeploymentReconciler, Parts, Waker};
 use crate::webhook;
-
-/// Largest file of authorities.
-const MAX_CA_FILE: u64 = 1 << 20;
 
 /// Messages about changed objects that wait at once; more gather where they come from.
 const DRIFT_QUEUE: usize = 256;
@@ -55,12 +51,9 @@ pub enum RunError {
     /// The process itself.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// A file cannot be read.
-    #[error("cannot read the authorities of registries")]
-    Authorities(#[from] FileError),
     /// There is no client of registries.
-    #[error("cannot make the client of registries")]
-    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Registry(#[from] RegistryArgsError),
     /// There is no store.
     #[error("cannot open the content store")]
     Store(#[from] olm_fs::StoreError),
@@ -79,16 +72,7 @@ pub enum RunError {
 /// [`RunError`]: what kept the process from starting, or ended it.
 pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
     let mut process = Process::start(COMPONENT_RUKPAK, &args.common).await?;
-    let mut registry = ClientConfig {
-        plain_http: args.plain_http_registry,
-        ..ClientConfig::default()
-    };
-    if let Some(file) = &args.registry_ca_file {
-        registry
-            .extra_root_certificates
-            .push(olm_fs::read_capped(file, MAX_CA_FILE)?);
-    }
-    let contents = Contents::open(&args.storage_dir, olm_registry::Client::new(registry)?)?;
+    let contents = Contents::open(&args.storage_dir, args.registry.client()?)?;
     let client = process.clients().short.clone();
     // Watches stay silent for minutes, so they need a client without a read timeout.
     let streaming = process.clients().streaming.clone();

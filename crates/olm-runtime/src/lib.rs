@@ -10,7 +10,7 @@
 //! pass, the reconciler what is done in it, and the answer ([`Action`], or a [`Failure`] with its
 //! [`Retry`]) when there is another. [`conditions`], [`status`], [`finalizer`], [`events`] and
 //! [`phase`] are what passes are made of. [`certificates`] and [`trust`] give servers their
-//! certificates and clients their authorities.
+//! certificates and clients their authorities; [`RegistryArgs`] make the client of registries.
 //!
 //! **Guarantees.**
 //! * The same object is in at most one pass; at most `concurrency` passes run; a pass has a limit of
@@ -93,6 +93,7 @@ pub mod phase;
 pub mod process;
 pub mod pull_secret;
 mod reconcile;
+pub mod registry;
 #[cfg(test)]
 mod scripted;
 pub mod status;
@@ -111,3 +112,4 @@ pub use metrics::ReconcileMetrics;
 pub use objects::{Guarded, Objects, Watch, Watchable};
 pub use process::{Process, ProcessError};
 pub use reconcile::{Action, Failure, Pass, Reconciler, Retry};
+pub use registry::RegistryArgs;

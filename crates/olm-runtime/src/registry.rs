@@ -1,0 +1,104 @@
+//! The client of registries, as the flags of a process set it up.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use olm_fs::FileError;
+use olm_registry::{Client, ClientConfig, RegistryError};
+
+/// Largest file of registry authorities, in bytes: twenty times what a whole system trusts.
+const MAX_CA_FILE: u64 = 4 << 20;
+
+/// Why there is no client of registries.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryArgsError {
+    /// The file of authorities cannot be read or is larger than 4 MiB.
+    #[error("cannot read the authorities of registries")]
+    Authorities(#[from] FileError),
+    /// The flags do not make a client, for example as the file holds no certificates.
+    #[error("cannot set up the registry client")]
+    Client(#[from] RegistryError),
+}
+
+/// Flags common to the processes that pull images; flatten them into the process's own.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RegistryArgs {
+    /// Registry (host or host:port) that is spoken to in plain HTTP; may be repeated
+    #[arg(long, value_name = "REGISTRY")]
+    pub plain_http_registry: Vec<String>,
+
+    /// File of PEM certificates that registries may be verified with, besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub registry_ca_file: Option<PathBuf>,
+}
+
+impl RegistryArgs {
+    /// The client that these flags ask for. Reads the file of authorities; asks no registry.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryArgsError`].
+    pub fn client(&self) -> Result<Client, RegistryArgsError> {
+        let mut config = ClientConfig {
+            plain_http: self.plain_http_registry.clone(),
+            ..ClientConfig::default()
+        };
+        if let Some(file) = &self.registry_ca_file {
+            let bundle = olm_fs::read_capped(file, MAX_CA_FILE)?;
+            config.extra_root_certificates.push(bundle);
+        }
+        Ok(Client::new(config)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Example {
+        #[command(flatten)]
+        registry: RegistryArgs,
+    }
+
+    fn parse(arguments: &[&str]) -> RegistryArgs {
+        let arguments = std::iter::once("example").chain(arguments.iter().copied());
+        Example::try_parse_from(arguments).unwrap().registry
+    }
+
+    #[test]
+    fn repeats_the_registries_without_tls() {
+        let args = parse(&["--plain-http-registry=a:5000", "--plain-http-registry=b"]);
+        assert_eq!(args.plain_http_registry, ["a:5000", "b"]);
+        args.client().unwrap();
+    }
+
+    #[test]
+    fn a_missing_file_of_authorities_is_named() {
+        let error = parse(&["--registry-ca-file=/no/such/file"])
+            .client()
+            .unwrap_err();
+        let text = crate::Chain(&error).to_string();
+        assert!(
+            text.contains("cannot read the authorities of registries"),
+            "{text}"
+        );
+        assert!(text.contains("/no/such/file"), "{text}");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let here = concat!(
+            "--registry-ca-file=",
+            env!("CARGO_MANIFEST_DIR"),
+            "/Cargo.toml"
+        );
+        let error = parse(&[here]).client().unwrap_err();
+        assert!(matches!(error, RegistryArgsError::Client(_)), "{error}");
+    }
+}
