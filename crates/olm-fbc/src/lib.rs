@@ -34,6 +34,7 @@
 //! ```
 
 mod canonical;
+pub mod index;
 mod indexignore;
 mod lines;
 mod meta;

@@ -41,6 +41,7 @@
     reason = "the disallowed methods are those that all other crates must take from here"
 )]
 
+mod atomic_dir;
 mod digest;
 mod dir_tree;
 mod files;
@@ -48,6 +49,7 @@ pub mod layers;
 pub mod pack;
 mod store;
 
+pub use self::atomic_dir::AtomicDir;
 pub use self::digest::{Digest, DigestError, Hasher};
 pub use self::dir_tree::DirTree;
 pub use self::files::{
