@@ -9,7 +9,6 @@
 )]
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use olm_fbc::{
     FbcError, Item, Limits, LineError, Meta, Reading, WalkReport, read_item, read_lines, walk,
@@ -247,15 +246,11 @@ fn a_line_is_read_up_to_its_limit_and_not_beyond() {
 
 #[test]
 fn a_real_catalog_is_read_whole() {
-    let data = std::env::var_os("OLM_TEST_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let Ok(packages) = std::fs::read_dir(data.join("catalogs/community-v4.20")) else {
+    let Some(catalog) = olm_testdata::find("catalogs/community-v4.20").unwrap() else {
         return;
     };
     let mut tree = MemoryTree::new();
-    for package in packages {
+    for package in std::fs::read_dir(catalog).unwrap() {
         let package = package.unwrap();
         let text = std::fs::read(package.path().join("catalog.yaml")).unwrap();
         tree.insert(

@@ -8,8 +8,6 @@
     reason = "tests"
 )]
 
-use std::path::PathBuf;
-
 use olm_semver::masterminds::{Constraint, PrereleaseMode};
 use olm_semver::{Version, blang, compare_releases};
 use proptest::prelude::*;
@@ -17,12 +15,8 @@ use rstest::rstest;
 use serde_json::Value;
 
 fn vectors(name: &str) -> Option<Value> {
-    let data = std::env::var_os("OLM_TEST_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let text = std::fs::read(data.join("semver-vectors").join(name)).ok()?;
-    Some(serde_json::from_slice(&text).unwrap())
+    let path = olm_testdata::find(&format!("semver-vectors/{name}")).unwrap()?;
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
 fn rows<'a>(vectors: &'a Value, table: &str) -> &'a [Value] {

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 6] = [
     &["olm-runtime", "olm-apply"],
     &["olm-operator-controller", "olm-catalogd", "olm-rukpak"],
     &["olm-cli", "xtask"],
-    &["olm-tests"],
+    &["olm-testdata", "olm-tests"],
 ];
 
 /// What a pure crate must not depend on: it neither waits nor reads nor writes.

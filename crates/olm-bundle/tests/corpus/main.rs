@@ -8,17 +8,14 @@
     clippy::panic,
     reason = "tests"
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "reads the data, and the variable that says where it is"
-)]
+#![allow(clippy::disallowed_methods, reason = "reads the data")]
 
 mod differences;
 mod normal;
 mod table;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use olm_bundle::registry_v1::{self, Bundle, CertificateProvider, RenderOptions, Rendered};
 use olm_tree::MemoryTree;
@@ -32,14 +29,6 @@ const NAMESPACE: &str = "olm-test-install";
 const PREFIX: &str = "convert registry+v1 bundle to plain+v0 bundle: ";
 const INJECT: &str = "service.beta.openshift.io/inject-cabundle";
 const SERVE: &str = "service.beta.openshift.io/serving-cert-secret-name";
-
-fn data() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("OLM_TEST_DATA") {
-        return Some(PathBuf::from(path));
-    }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    path.join("bundles").is_dir().then_some(path)
-}
 
 fn read_tree(root: &Path, below: &str, tree: &mut MemoryTree) {
     for entry in std::fs::read_dir(root.join(below)).unwrap() {
@@ -61,7 +50,9 @@ fn read_tree(root: &Path, below: &str, tree: &mut MemoryTree) {
 
 #[test]
 fn real_bundles_render_as_the_reference_but_for_named_differences() {
-    let Some(data) = data() else { return };
+    let Some(data) = olm_testdata::find("").unwrap() else {
+        return;
+    };
     let directories: BTreeSet<String> = std::fs::read_dir(data.join("bundles"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
