@@ -147,10 +147,17 @@ pub fn issue_leaf(
 /// Whether the (first) certificate in `pem` has used up two thirds of its lifetime, is not valid
 /// yet, or cannot be read.
 pub fn needs_renewal(pem: &str, now: Timestamp) -> bool {
-    let Ok(facts) = inspect(pem) else { return true };
+    renewal_in(pem, now).is_none_or(|left| left.is_zero())
+}
+
+/// Time until [`needs_renewal`] by age, zero where that is over; `None` where the certificate is not
+/// valid yet or cannot be read.
+pub fn renewal_in(pem: &str, now: Timestamp) -> Option<Duration> {
+    let facts = inspect(pem).ok()?;
     let life = facts.not_after.duration_since(facts.not_before);
     let age = now.duration_since(facts.not_before);
-    age < SignedDuration::ZERO || age >= life * 2 / 3
+    let left = (life * 2 / 3 - age).max(SignedDuration::ZERO);
+    (age >= SignedDuration::ZERO).then(|| left.unsigned_abs())
 }
 
 /// Reads the (first) certificate in `pem`.

@@ -1,31 +1,14 @@
 //! What is in a certificate Secret, and what it should become. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
 
-use super::issue::{
-    CA_LIFETIME, IssueError, KeyPair, LEAF_LIFETIME, belong_together, inspect, issue_ca,
-    issue_leaf, needs_renewal, signed_by,
-};
+use super::authority::{Authority, Entries, read_leaf, write_leaf};
+use super::issue::{IssueError, KeyPair};
 
-/// Key of the authorities' certificates, the signing one first.
-const CA_CERTIFICATE: &str = "ca.crt";
-const CA_KEY: &str = "ca.key";
-const LEAF_CERTIFICATE: &str = "tls.crt";
-const LEAF_KEY: &str = "tls.key";
-
-/// Most authorities kept in a bundle.
-const MAX_AUTHORITIES: usize = 4;
-const END: &str = "-----END CERTIFICATE-----";
-
-/// An authority, those before it that are still trusted, and the leaf in use.
+/// An authority and the leaf in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Material {
-    pub(super) authority: KeyPair,
-    /// Certificates of earlier authorities, newest first.
-    pub(super) earlier: Vec<String>,
+    pub(super) authority: Authority,
     pub(super) leaf: KeyPair,
 }
 
@@ -47,52 +30,29 @@ impl Material {
         names: &[String],
         now: Timestamp,
     ) -> Result<Self, IssueError> {
-        let authority = issue_ca(&common_name(component), now, CA_LIFETIME)?;
-        let leaf = issue_leaf(&authority, names, now, LEAF_LIFETIME)?;
-        Ok(Self {
-            authority,
-            earlier: Vec::new(),
-            leaf,
-        })
+        let authority = Authority::issue(&common_name(component), now)?;
+        let leaf = authority.issue_leaf(names, now)?;
+        Ok(Self { authority, leaf })
     }
 
     /// What the Secret holds; `None` where a part is missing or the parts do not fit.
-    pub(super) fn read(data: &BTreeMap<String, ByteString>) -> Option<Self> {
-        let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
-        let mut authorities = split(&text(CA_CERTIFICATE)?).into_iter();
-        let authority = KeyPair {
-            certificate: authorities.next()?,
-            key: text(CA_KEY)?,
-        };
-        let leaf = KeyPair {
-            certificate: text(LEAF_CERTIFICATE)?,
-            key: text(LEAF_KEY)?,
-        };
-        let material = Self {
-            authority,
-            earlier: authorities.collect(),
-            leaf,
-        };
-        let fits = belong_together(&material.authority) && belong_together(&material.leaf);
-        fits.then_some(material)
+    pub(super) fn read(data: &Entries) -> Option<Self> {
+        Some(Self {
+            authority: Authority::read(data)?,
+            leaf: read_leaf(data)?,
+        })
     }
 
     /// What the Secret is to hold.
-    pub(super) fn write(&self) -> BTreeMap<String, ByteString> {
-        let entry = |key: &str, text: &str| (key.to_owned(), ByteString(text.as_bytes().to_vec()));
-        BTreeMap::from([
-            entry(CA_CERTIFICATE, &self.bundle()),
-            entry(CA_KEY, &self.authority.key),
-            entry(LEAF_CERTIFICATE, &self.leaf.certificate),
-            entry(LEAF_KEY, &self.leaf.key),
-        ])
+    pub(super) fn write(&self) -> Entries {
+        let mut entries = self.authority.write();
+        entries.extend(write_leaf(&self.leaf));
+        entries
     }
 
     /// The certificates to trust.
     pub(super) fn bundle(&self) -> String {
-        let all = std::iter::once(&self.authority.certificate).chain(&self.earlier);
-        all.flat_map(|certificate| [certificate.trim(), "\n"])
-            .collect()
+        self.authority.bundle()
     }
 
     /// The material after what is due now, or `None` where nothing is.
@@ -105,30 +65,18 @@ impl Material {
         names: &[String],
         now: Timestamp,
     ) -> Result<Option<(Self, Reason)>, IssueError> {
-        let expired = |pem: &str| inspect(pem).map_or(true, |facts| facts.not_after <= now);
-        if expired(&self.authority.certificate) {
-            return Ok(Some((Self::issue(component, names, now)?, Reason::Missing)));
-        }
         let mut next = self.clone();
-        next.earlier.retain(|certificate| !expired(certificate));
-        next.earlier.truncate(MAX_AUTHORITIES - 1);
-        let mut reason = (next != *self).then_some(Reason::AuthorityAged);
-
-        if needs_renewal(&self.authority.certificate, now) {
-            let authority = issue_ca(&common_name(component), now, CA_LIFETIME)?;
-            let before = std::mem::replace(&mut next.authority, authority);
-            next.earlier.insert(0, before.certificate);
-            next.earlier.truncate(MAX_AUTHORITIES - 1);
-            reason = Some(Reason::AuthorityAged);
+        let mut reason = None;
+        if let Some(authority) = self.authority.renew(&common_name(component), now)? {
+            next.authority = authority;
+            reason = Some(if self.authority.is_expired(now) {
+                Reason::Missing
+            } else {
+                Reason::AuthorityAged
+            });
         }
-        let wanted: BTreeSet<String> = names.iter().cloned().collect();
-        let trusted = std::iter::once(&next.authority.certificate)
-            .chain(&next.earlier)
-            .any(|authority| signed_by(&self.leaf.certificate, authority));
-        let names_differ =
-            inspect(&self.leaf.certificate).map_or(true, |facts| facts.names != wanted);
-        if !trusted || names_differ || needs_renewal(&self.leaf.certificate, now) {
-            next.leaf = issue_leaf(&next.authority, names, now, LEAF_LIFETIME)?;
+        if !next.authority.keeps(&self.leaf, names, now) {
+            next.leaf = next.authority.issue_leaf(names, now)?;
             reason = reason.or(Some(Reason::Leaf));
         }
         Ok(reason.map(|reason| (next, reason)))
@@ -139,24 +87,15 @@ fn common_name(component: &str) -> String {
     format!("{component} CA")
 }
 
-/// The single certificates of a PEM bundle, at most one more than are kept.
-fn split(bundle: &str) -> Vec<String> {
-    bundle
-        .split_inclusive(END)
-        .map(str::trim)
-        .filter(|part| part.ends_with(END))
-        .take(MAX_AUTHORITIES)
-        .map(|part| format!("{part}\n"))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use jiff::SignedDuration;
+    use k8s_openapi::ByteString;
     use rstest::rstest;
 
+    use super::super::issue::signed_by;
     use super::*;
 
     fn now() -> Timestamp {
@@ -233,24 +172,24 @@ mod tests {
         assert_eq!(reason, Reason::AuthorityAged);
         assert_ne!(new.authority, old.authority);
         assert_eq!(new.leaf, old.leaf);
-        assert!(new.bundle().contains(old.authority.certificate.trim()));
-        assert!(new.bundle().starts_with(new.authority.certificate.trim()));
+        assert!(new.bundle().contains(old.authority.certificate().trim()));
+        assert!(new.bundle().starts_with(new.authority.certificate().trim()));
         let read = Material::read(&new.write()).unwrap();
-        assert_eq!(read.earlier.len(), 1);
+        assert_eq!(read.authority.earlier.len(), 1);
         let (later, _) = read
             .renew("example", &names(), start + days(61))
             .unwrap()
             .unwrap();
         assert!(signed_by(
             &later.leaf.certificate,
-            &new.authority.certificate
+            new.authority.certificate()
         ));
         // The old authority leaves the bundle when it has expired.
         let (end, _) = later
             .renew("example", &names(), now() + days(3653))
             .unwrap()
             .unwrap();
-        assert!(end.earlier.is_empty());
+        assert!(end.authority.earlier.is_empty());
     }
 
     #[test]
@@ -260,6 +199,9 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(reason, Reason::Missing);
-        assert!(signed_by(&new.leaf.certificate, &new.authority.certificate));
+        assert!(signed_by(
+            &new.leaf.certificate,
+            new.authority.certificate()
+        ));
     }
 }
