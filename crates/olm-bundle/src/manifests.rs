@@ -10,9 +10,10 @@ use olm_error::Chain;
 pub(crate) const DIRECTORY: &str = "manifests";
 
 /// Largest manifest file, in bytes. The largest known one has 2.5 MB.
-const MAX_FILE_BYTES: u64 = 32 << 20;
-/// Largest sum of all manifest files, in bytes. The largest known one is 6.8 MB.
-const MAX_TOTAL_BYTES: u64 = 128 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
+/// Largest sum of all manifest files, in bytes. The largest known one is 6.8 MB. What is read takes
+/// up to 16 times as much memory as its text.
+const MAX_TOTAL_BYTES: u64 = 32 << 20;
 /// Most files in the directory. The largest known number is 105.
 const MAX_FILES: usize = 4096;
 /// Most objects in the directory, after lists are flattened.
@@ -133,6 +134,8 @@ pub(crate) fn read(tree: &dyn Tree) -> Result<Vec<Manifest>, ManifestsError> {
     }
     let mut objects = Vec::new();
     let mut total = 0_u64;
+    // The objects of all files are held together, so all files share one bound on aliases.
+    let mut limits = olm_yaml::Limits::default();
     for entry in entries {
         let path = directory.join(&entry.name).map_err(|error| {
             ManifestsError::Tree(TreeError::Io {
@@ -147,22 +150,24 @@ pub(crate) fn read(tree: &dyn Tree) -> Result<Vec<Manifest>, ManifestsError> {
         if total > MAX_TOTAL_BYTES {
             return Err(ManifestsError::TooLarge);
         }
-        read_file(&entry.name, &content, &mut objects)?;
+        read_file(&entry.name, &content, &mut limits, &mut objects)?;
     }
     Ok(objects)
 }
 
+/// Reads the objects of one file, and takes what its aliases expanded to from the limits.
 fn read_file(
     file: &str,
     content: &[u8],
+    limits: &mut olm_yaml::Limits,
     objects: &mut Vec<Manifest>,
 ) -> Result<(), ManifestsError> {
     let failure = |problem| ManifestsError::File {
         file: file.to_owned(),
         problem,
     };
-    let limits = olm_yaml::Limits::default();
-    for document in olm_yaml::documents(content, &limits) {
+    let mut documents = olm_yaml::documents(content, limits);
+    for document in documents.by_ref() {
         let document = document.map_err(|error| failure(ManifestProblem::Syntax(error)))?;
         // A stack instead of recursion: a list may hold lists.
         let mut pending = vec![document.value];
@@ -190,6 +195,7 @@ fn read_file(
             }
         }
     }
+    limits.max_expansion = documents.expansion_left();
     Ok(())
 }
 

@@ -104,6 +104,29 @@ fn a_syntax_error_names_the_file() {
 }
 
 #[test]
+fn aliases_cannot_inflate_a_bundle_by_many_files() {
+    // Each file alone is within what aliases may add.
+    let list = |item: &str, count: usize| vec![item; count].join(", ");
+    let file = format!(
+        "kind: A\na: &a [{}]\nb: [{}]\n",
+        list("0", 1000),
+        list("*a", 150)
+    );
+    let one = [("manifests/0.yaml", file.as_str())];
+    plain_v0::load(&tree(&one)).unwrap();
+    let names: Vec<String> = (0..10).map(|at| format!("manifests/{at}.yaml")).collect();
+    let many: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), file.as_str()))
+        .collect();
+    let text = plain_v0::load(&tree(&many)).unwrap_err().to_string();
+    assert!(
+        text.contains("/3.yaml\": ") && text.contains("aliases expand to too much"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_quoted_object_is_cut() {
     let long = format!("metadata: {{name: '{}'}}", "é".repeat(5000));
     let tree = tree(&[("manifests/a.yaml", long.as_str())]);

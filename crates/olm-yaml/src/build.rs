@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::scalar::{from_float, resolve_plain};
 
+/// Bytes of text for each node that aliases may add.
+const TEXT_PER_NODE: usize = 64;
+
 /// What one stream may still create. Without aliases a stream cannot have more nodes than bytes,
 /// so that only expanding aliases ever meets these bounds.
 #[derive(Debug)]
@@ -26,9 +29,15 @@ impl Budget {
             // An escape of two bytes can stand for a character of three.
             text: Cell::new(
                 size.saturating_mul(2)
-                    .saturating_add(expansion.saturating_mul(64)),
+                    .saturating_add(expansion.saturating_mul(TEXT_PER_NODE)),
             ),
         }
+    }
+
+    /// Nodes that aliases may still add, with their text. What the stream itself did not need of
+    /// its allowance counts too, so that this can be more than at the start.
+    pub(crate) fn expansion_left(&self) -> usize {
+        self.nodes.get().min(self.text.get() / TEXT_PER_NODE)
     }
 
     fn spend<E: de::Error>(&self, text: usize) -> Result<(), E> {

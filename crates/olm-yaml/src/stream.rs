@@ -20,6 +20,8 @@ pub struct Limits {
     /// Documents in the stream, empty ones included. Default 1,000,000.
     pub max_documents: usize,
     /// Nodes that aliases may add to the stream, with 64 bytes of text for each. Default 500,000.
+    /// What is held together although it comes from several streams shares one such bound: see
+    /// [`Documents::expansion_left`].
     pub max_expansion: usize,
 }
 
@@ -146,6 +148,13 @@ impl Iterator for Documents<'_> {
 }
 
 impl Documents<'_> {
+    /// What is left of [`Limits::max_expansion`]. Given to the next stream as its limit, many
+    /// streams together expand no further than one may. Only aliases take from it.
+    #[must_use]
+    pub fn expansion_left(&self) -> usize {
+        self.budget.expansion_left().min(self.limits.max_expansion)
+    }
+
     fn count(&mut self) -> Result<(), YamlError> {
         if self.read >= self.limits.max_documents {
             return Err(YamlError::TooManyDocuments {

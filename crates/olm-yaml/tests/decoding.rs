@@ -141,6 +141,27 @@ fn aliases_cannot_inflate_a_document() {
 }
 
 #[test]
+fn what_one_stream_leaves_of_the_expansion_can_be_given_to_the_next() {
+    let limits = Limits {
+        max_expansion: 1000,
+        ..Limits::default()
+    };
+    let left = |text: &str| {
+        let mut stream = documents(text.as_bytes(), &limits);
+        assert!(stream.by_ref().all(|read| read.is_ok()), "{text}");
+        stream.expansion_left()
+    };
+    assert_eq!(
+        left("a: [1, 2, 3]\n---\n{\"b\": [4, 5]}\n---\nc: é\n"),
+        1000
+    );
+    let nodes = "a: &a [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\nb: [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]";
+    assert!((940..970).contains(&left(nodes)), "{}", left(nodes));
+    let text = format!("a: &a {}\nb: [{}]", "x".repeat(1000), ["*a"; 20].join(", "));
+    assert!((680..740).contains(&left(&text)), "{}", left(&text));
+}
+
+#[test]
 fn limits_hold_for_both_languages() {
     let limits = Limits {
         max_bytes: 40,
@@ -231,6 +252,32 @@ fn yaml_is_written_as_people_write_it() {
     assert_eq!(to_string(&json!("x")).unwrap(), "x\n");
 }
 
+/// What holds for every stream, whatever its bytes: documents are counted from 0, stand in order on
+/// lines of the stream, are not null, and can be written; an error ends it.
+fn check_stream(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let lines = bytes.split(|byte| *byte == b'\n').count();
+    let mut stream = documents(bytes, &Limits::default());
+    let (mut count, mut at) = (0, 1);
+    while let Some(read) = stream.next() {
+        let Ok(document) = read else {
+            prop_assert!(stream.next().is_none(), "something was read after an error");
+            break;
+        };
+        prop_assert_eq!(document.index, count);
+        prop_assert!(
+            (at..=lines).contains(&document.line),
+            "line {}",
+            document.line
+        );
+        prop_assert!(!document.value.is_null());
+        let text = to_string(&document.value).unwrap();
+        let again: Value = from_slice(text.as_bytes(), &Limits::default()).unwrap();
+        prop_assert_eq!(again, document.value);
+        (count, at) = (count + 1, document.line);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
@@ -241,14 +288,12 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for read in documents(&bytes, &Limits::default()) {
-            prop_assert!(read.is_err() || read.is_ok());
-        }
+        check_stream(&bytes)?;
     }
 
     #[test]
     fn any_yaml_like_text_is_read_or_refused(text in "[-a&*!<>|: \\n\\[\\]{},'\"#?%.0]{0,60}") {
-        let _ = all(&text);
+        check_stream(text.as_bytes())?;
     }
 }
 
