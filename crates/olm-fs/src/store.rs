@@ -15,7 +15,7 @@ use crate::{Digest, DirTree};
 
 /// Begin of the names of directories that are being filled.
 const TEMPORARY: &str = ".tmp-";
-/// Begin of the names of directories that are being removed.
+/// Begin of the names of directories into which a digest is moved to be removed.
 const TRASH: &str = ".trash-";
 /// Age from which an abandoned temporary is removed where the file system has no locks.
 const ABANDONED: Duration = Duration::from_hours(1);
@@ -74,13 +74,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn begin(&self) -> Result<Pending, StoreError> {
+        let (temporary, lock) = self.scratch(TEMPORARY)?;
+        Ok(Pending {
+            temporary,
+            store: self.clone(),
+            _lock: lock,
+        })
+    }
+
+    /// A new directory in the store, and the lock that keeps every sweep away from it.
+    fn scratch(&self, prefix: &str) -> Result<(TempDir, File), StoreError> {
         // A sweep may find the directory between its creation and its lock: then once more.
-        for _ in 0..8 {
-            let temporary = tempfile::Builder::new()
-                .prefix(TEMPORARY)
+        for _ in 0..64 {
+            let directory = tempfile::Builder::new()
+                .prefix(prefix)
                 .tempdir_in(&self.root)
                 .map_err(self.failed("create a temporary directory"))?;
-            let lock = match File::open(temporary.path()) {
+            let lock = match File::open(directory.path()) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 other => other.map_err(self.failed("open a temporary directory"))?,
             };
@@ -88,12 +98,9 @@ impl Store {
                 Ok(()) | Err(TryLockError::Error(_)) => {}
                 Err(TryLockError::WouldBlock) => continue,
             }
-            if temporary.path().is_dir() {
-                return Ok(Pending {
-                    temporary,
-                    store: self.clone(),
-                    _lock: lock,
-                });
+            // A sweep holds the lock while it removes, so what is there now stays there.
+            if directory.path().is_dir() {
+                return Ok((directory, lock));
             }
         }
         Err(self.failed("keep a temporary directory")(io::Error::other(
@@ -144,10 +151,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`]. The digest is then either still stored whole or gone.
     pub fn remove(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let trash = tempfile::Builder::new()
-            .prefix(TRASH)
-            .tempdir_in(&self.root)
-            .map_err(self.failed("create a temporary directory"))?;
+        let (trash, _lock) = self.scratch(TRASH)?;
         match std::fs::rename(self.path(digest), trash.path().join("content")) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -190,8 +194,9 @@ impl Store {
         failure.map_or(Ok(removed), Err)
     }
 
-    /// Removes what crashed processes left: temporaries that no living process holds, half removed
-    /// directories. Returns how many. To be called at the start, may be called at any time.
+    /// Removes what crashed processes left: directories half filled or half removed, which no
+    /// living process holds. Returns how many. To be called at the start, may be called at any
+    /// time: it takes nothing from those who put and remove at the same moment.
     ///
     /// # Errors
     /// [`StoreError`] of the first that could not be removed; the others were tried.
@@ -199,11 +204,14 @@ impl Store {
         let mut swept = 0;
         let mut failure = None;
         for name in files::names(&self.root)? {
-            let path = self.root.join(&name);
-            let stale = name.starts_with(TRASH) || name.starts_with(TEMPORARY) && is_stale(&path);
-            if !stale {
+            if !name.starts_with(TRASH) && !name.starts_with(TEMPORARY) {
                 continue;
             }
+            let path = self.root.join(&name);
+            // Held until it is gone: whoever made it a moment ago finds it locked and makes another.
+            let Some(_lock) = claim(&path) else {
+                continue;
+            };
             match files::remove_dir_all(&path) {
                 Ok(()) => swept += 1,
                 Err(error) => failure = failure.or(Some(error)),
@@ -235,19 +243,19 @@ impl Store {
     }
 }
 
-/// Whether no living process fills this temporary.
-fn is_stale(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else {
-        return false;
-    };
-    match file.try_lock() {
+/// Takes the lock of a temporary that no living process holds. Where the file system has no locks,
+/// an old one counts as such.
+fn claim(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    let free = match file.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock) => false,
         Err(TryLockError::Error(_)) => file
             .metadata()
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED)),
-    }
+    };
+    free.then_some(file)
 }
 
 /// A directory being filled. Dropped without [`commit`](Self::commit), it is removed.

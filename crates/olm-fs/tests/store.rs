@@ -8,6 +8,7 @@
 )]
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use olm_fs::{Digest, Store};
 use olm_tree::{RelPath, Tree};
@@ -105,6 +106,40 @@ fn a_sweep_takes_what_a_killed_process_left_and_nothing_else() {
     assert_eq!(names(&store).len(), 3);
     alive.commit(&Digest::of(b"2")).unwrap();
     assert_eq!(store.list().unwrap().len(), 2);
+}
+
+#[test]
+fn a_sweep_takes_nothing_from_those_who_put_and_remove_at_the_same_moment() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..2_u8)
+            .map(|worker| {
+                let store = &store;
+                scope.spawn(move || {
+                    for round in 0..100_u16 {
+                        let digest = Digest::of(&[&[worker][..], &round.to_le_bytes()].concat());
+                        let tree = put(store, &digest, "x");
+                        assert_eq!(tree.read(&path("d/f"), 10).unwrap(), b"x");
+                        assert!(store.remove(&digest).unwrap(), "round {round}");
+                        assert!(!store.contains(&digest).unwrap(), "round {round}");
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    store.sweep().unwrap();
+                }
+            });
+        }
+        let worked = workers.into_iter().all(|worker| worker.join().is_ok());
+        done.store(true, Ordering::Relaxed);
+        assert!(worked, "see the panic of the worker");
+    });
+    assert!(names(&store).is_empty());
 }
 
 #[test]
