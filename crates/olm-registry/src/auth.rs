@@ -6,9 +6,10 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use olm_reference::without_port;
 use serde::Deserialize;
 
-use crate::reference::{Reference, without_port};
+use crate::reference::Reference;
 
 /// Largest auth file; a Secret cannot be larger.
 const MAX_FILE: usize = 1 << 20;

@@ -5,21 +5,14 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use olm_fs::Digest;
+use olm_reference::without_port;
 
-/// Longest repository, in characters (`distribution/reference`: `RepositoryNameTotalLengthMax`).
-const MAX_REPOSITORY: usize = 255;
-/// Longest tag, in characters.
-const MAX_TAG: usize = 128;
-/// Where names without a registry live.
-const DEFAULT_REGISTRY: &str = "docker.io";
-/// Where names of one component live on [`DEFAULT_REGISTRY`].
-const DEFAULT_NAMESPACE: &str = "library";
 /// The tag of a name with neither tag nor digest.
 const DEFAULT_TAG: &str = "latest";
 
 /// The name of an image: registry, repository, and a tag or a digest or both.
 ///
-/// The grammar is that of the container tools (`distribution/reference`): short names are expanded
+/// The grammar is that of the container tools (`olm_reference`): short names are expanded
 /// to `docker.io/library/NAME`, a name with neither tag nor digest has the tag `latest`, and where
 /// both are given the digest counts. Digests are SHA-256.
 ///
@@ -105,14 +98,6 @@ impl Reference {
     }
 }
 
-/// `HOST` of `HOST[:PORT]`.
-pub(crate) fn without_port(registry: &str) -> &str {
-    match registry.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => host,
-        _ => registry,
-    }
-}
-
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.repository)?;
@@ -146,139 +131,22 @@ impl FromStr for Reference {
 }
 
 fn split(text: &str) -> Result<Reference, &'static str> {
-    if text.is_empty() {
-        return Err("it is empty");
-    }
-    if !text.is_ascii()
-        || text
-            .bytes()
-            .any(|b| b.is_ascii_whitespace() || b.is_ascii_control())
-    {
-        return Err("it holds blanks or characters outside ASCII");
-    }
-    if text.contains("://") {
-        return Err("it must not begin with a scheme");
-    }
-    let (name, digest) = match text.split_once('@') {
-        None => (text, None),
-        Some((name, digest)) => {
-            let digest = digest
-                .parse::<Digest>()
-                .map_err(|_| "its digest must be `sha256:` and 64 lower-case hexadecimal digits")?;
-            (name, Some(digest))
-        }
-    };
-    // A colon behind the last slash begins a tag; one before it, a port.
-    let (name, tag) = match name.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, Some(check_tag(tag)?)),
-        _ => (name, None),
-    };
-    let (registry, path) = match name.split_once('/') {
-        Some((first, rest)) if is_host(first) => (first, rest),
-        _ => (DEFAULT_REGISTRY, name),
-    };
-    check_registry(registry)?;
-    let registry = if registry == "index.docker.io" {
-        DEFAULT_REGISTRY
-    } else {
-        registry
-    };
-    let repository = if registry == DEFAULT_REGISTRY && !path.contains('/') {
-        format!("{DEFAULT_NAMESPACE}/{path}")
-    } else {
-        path.to_owned()
-    };
-    check_repository(&repository)?;
-    let tag = tag
+    let parts = olm_reference::parse(text)?;
+    let digest = parts
+        .digest
+        .map(str::parse::<Digest>)
+        .transpose()
+        .map_err(|_| "its digest must be `sha256:` and 64 lower-case hexadecimal digits")?;
+    let tag = parts
+        .tag
         .or_else(|| digest.is_none().then_some(DEFAULT_TAG))
         .map(str::to_owned);
     Ok(Reference {
-        registry: registry.to_owned(),
-        repository,
+        registry: parts.registry.to_owned(),
+        repository: parts.repository.into_owned(),
         tag,
         digest,
     })
-}
-
-/// Whether the first component is a host rather than a part of a path on Docker Hub.
-fn is_host(component: &str) -> bool {
-    component.contains(['.', ':'])
-        || component == "localhost"
-        || component.bytes().any(|b| b.is_ascii_uppercase())
-}
-
-fn check_tag(tag: &str) -> Result<&str, &'static str> {
-    let mut bytes = tag.bytes();
-    let first = bytes
-        .next()
-        .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let rest = bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if !first || !rest || tag.len() > MAX_TAG {
-        return Err(
-            "its tag must be 1 to 128 letters, digits, `_`, `.` or `-`, the first of them a \
-                    letter, a digit or `_`",
-        );
-    }
-    Ok(tag)
-}
-
-fn check_registry(registry: &str) -> Result<(), &'static str> {
-    const PROBLEM: &str = "its registry must be a host name or address, with a port or without";
-    let host = without_port(registry);
-    if host.len() != registry.len() {
-        registry[host.len() + 1..]
-            .parse::<u16>()
-            .map_err(|_| PROBLEM)?;
-    }
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        return address
-            .parse::<std::net::Ipv6Addr>()
-            .map(|_| ())
-            .map_err(|_| PROBLEM);
-    }
-    let valid = host.len() <= 253
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        });
-    if valid { Ok(()) } else { Err(PROBLEM) }
-}
-
-fn check_repository(repository: &str) -> Result<(), &'static str> {
-    if repository.len() > MAX_REPOSITORY {
-        return Err("its repository must not be longer than 255 characters");
-    }
-    if repository.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err("its repository must be lower-case");
-    }
-    if !repository.split('/').all(is_component) {
-        return Err(
-            "each component of its repository must be lower-case letters and digits, \
-                    separated by `.`, `_`, `__` or dashes",
-        );
-    }
-    Ok(())
-}
-
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
-fn is_component(component: &str) -> bool {
-    let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = component.as_bytes();
-    if !bytes.first().copied().is_some_and(is_word) || !bytes.last().copied().is_some_and(is_word) {
-        return false;
-    }
-    component
-        .split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        .all(|separator| {
-            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-        })
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use olm_reference::without_port;
 use reqwest::Response;
 
 use crate::auth::Credentials;
 use crate::challenge::{self, Challenge};
 use crate::error::RegistryError;
-use crate::reference::{Reference, without_port};
+use crate::reference::Reference;
 use crate::token;
 
 /// Tokens that one session keeps at most.

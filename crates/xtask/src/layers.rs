@@ -10,6 +10,7 @@ const LAYERS: [&[&str]; 6] = [
         "olm-semver",
         "olm-yaml",
         "olm-tree",
+        "olm-reference",
         "olm-api",
         "olm-fbc",
         "olm-bundle",
