@@ -45,6 +45,7 @@ mod reconcile;
 pub mod record;
 mod replica;
 pub mod server;
+mod shelf;
 mod start;
 mod status;
 pub mod store;

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use olm_fs::Digest;
 use serde::{Deserialize, Serialize};
 
-/// Version of the rules by which content is made from an image. Content of other versions is made
-/// again, so a release that changes the rules raises it.
-pub(crate) const FORMAT: u32 = 1;
+/// Version of the store: of the rules by which content is made from an image, and of the files it
+/// lies in. Content of other versions, older or newer, is removed and made again, so a release that
+/// changes either raises it.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Most broken files that a record names; further ones are only counted.
 pub(crate) const BROKEN_FILES_KEPT: usize = 20;
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(Record::from_bytes(&bytes), Some(record));
         assert_eq!(Record::from_bytes(&bytes[..bytes.len() - 1]), None);
         let other = String::from_utf8(bytes).unwrap();
-        let other = other.replace("\"format\":1", "\"format\":0");
+        let other = other.replace("\"format\":2", "\"format\":0");
         assert_eq!(Record::from_bytes(other.as_bytes()), None);
     }
 

@@ -111,7 +111,7 @@ async fn respond(server: &Server, request: &Parts) -> Response {
         return not_found();
     };
     let (store, name) = (Arc::clone(&server.store), catalog.to_owned());
-    let opened = tokio::task::spawn_blocking(move || store.open_content(&name)).await;
+    let opened = tokio::task::spawn_blocking(move || store.open_lines(&name)).await;
     let (record, file) = match opened {
         Ok(Ok(Some(found))) => found,
         Ok(Ok(None)) => return not_found(),

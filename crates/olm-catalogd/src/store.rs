@@ -1,18 +1,22 @@
-//! What this replica serves: content files named by their digest and, for each catalog, a record
-//! that names one of them.
+//! What this replica serves: contents named by their digest and, for each catalog, a record that
+//! names one of them.
 //!
 //! ```text
-//! CACHE/content/sha256:…   JSON lines, never changed once there
-//! CACHE/catalogs/NAME      the record of catalog NAME
+//! CACHE/content/sha256:…/lines      JSON lines
+//! CACHE/content/sha256:…/index      where the lines of a schema, package or name are
+//! CACHE/content/sha256:…/lines.gz   the lines compressed, made afterwards
+//! CACHE/content/sha256:…/lines.zst
+//! CACHE/catalogs/NAME               the record of catalog NAME
 //! ```
 //!
-//! A content file is flushed and renamed into place before a record names it, and a record is
-//! replaced by a rename, so that a crash at any moment leaves each catalog with its old or its new
-//! content. The records are also held in memory, for the server; a reader who has opened a file
-//! finishes on it whatever happens to its name.
+//! No file changes once it is there. Lines and index are flushed and renamed into place together
+//! before a record names them, and a record is replaced by a rename, so that a crash at any moment
+//! leaves each catalog with its old or its new content. The records, and the files they name, are
+//! also held open in memory, for the server: a look at them costs no search on the disk, any number
+//! of readers share one handle, and a reader finishes on it whatever happens to its name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +27,8 @@ use olm_fs::{Digest, FileError};
 use tracing::{info, warn};
 
 use crate::record::{BrokenFiles, Record};
+pub use crate::shelf::Content;
+use crate::shelf::{GZIP, INDEX, LINES, Shelf, ZSTD};
 pub use crate::writer::{ContentWriter, Staged};
 
 /// Largest content of one catalog, in bytes. The largest public catalogs have 0.2 GB.
@@ -30,9 +36,6 @@ pub const CONTENT_MAX: u64 = 2 << 30;
 
 /// Largest record, in bytes: 20 broken files with two texts of 512 bytes, escaped, and the rest.
 const RECORD_MAX: u64 = 256 << 10;
-
-/// Begin of the names of files that are being written (see [`olm_fs::AtomicFile`]).
-const TEMPORARY: &str = ".tmp-";
 
 /// Longest name of a Kubernetes object, and so of a record's file.
 const NAME_MAX: usize = 253;
@@ -47,6 +50,12 @@ pub enum StoreError {
     /// Content could not be written.
     #[error("cannot write catalog content")]
     Write {
+        /// What the disk says.
+        source: io::Error,
+    },
+    /// The content that is served cannot be looked at.
+    #[error("cannot look at stored catalog content")]
+    Look {
         /// What the disk says.
         source: io::Error,
     },
@@ -101,6 +110,37 @@ struct Made {
 
 type Records = BTreeMap<String, Arc<Record>>;
 
+/// What is served at one moment.
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// By the names of the catalogs.
+    records: Arc<Records>,
+    /// The content that these name, by digest.
+    shelves: BTreeMap<Digest, Arc<Shelf>>,
+}
+
+impl State {
+    /// Opens what `record` names, if it is whole.
+    fn shelf(&mut self, folder: &Path, record: &Record) -> Option<Arc<Shelf>> {
+        if let Some(shelf) = self.shelves.get(&record.digest)
+            && shelf.length() == record.length
+            && shelf.is_there().unwrap_or(false)
+        {
+            return Some(Arc::clone(shelf));
+        }
+        let shelf = Arc::new(Shelf::open(folder, &record.digest, record.length)?);
+        self.shelves
+            .insert(record.digest.clone(), Arc::clone(&shelf));
+        Some(shelf)
+    }
+
+    /// Closes what no record names.
+    fn close_unnamed(&mut self) {
+        let named: BTreeSet<&Digest> = self.records.values().map(|record| &record.digest).collect();
+        self.shelves.retain(|digest, _| named.contains(digest));
+    }
+}
+
 /// The store of one process. Its calls block; two processes must not share a directory.
 #[derive(Debug)]
 pub struct ContentStore {
@@ -108,7 +148,7 @@ pub struct ContentStore {
     catalogs: PathBuf,
     /// Held over every change, so that no content is removed between being stored and being named.
     changes: Mutex<()>,
-    records: ArcSwap<Records>,
+    state: ArcSwap<State>,
 }
 
 impl ContentStore {
@@ -123,34 +163,54 @@ impl ContentStore {
             content: cache.join("content"),
             catalogs: cache.join("catalogs"),
             changes: Mutex::new(()),
-            records: ArcSwap::default(),
+            state: ArcSwap::default(),
         };
         olm_fs::create_dir_all(&store.content)?;
         olm_fs::create_dir_all(&store.catalogs)?;
         let mut records = Records::new();
+        let mut state = State::default();
         for name in olm_fs::names(&store.catalogs)? {
-            if let Some(record) = store.read_record(&name)? {
+            let usable = store.read_record(&name)?.filter(|record| {
+                let folder = store.path(&record.digest);
+                state.shelf(&folder, record).is_some()
+            });
+            if let Some(record) = usable {
                 records.insert(name, Arc::new(record));
             } else {
                 info!(entry = name, "removed an unusable record from the cache");
-                olm_fs::remove_file(&store.catalogs.join(&name))?;
+                remove(&store.catalogs.join(&name))?;
             }
         }
-        store.records.store(Arc::new(records));
-        for name in olm_fs::names(&store.content)? {
-            if name.starts_with(TEMPORARY) {
-                olm_fs::remove_file(&store.content.join(&name))?;
-            }
-        }
-        let lock = store.lock();
-        store.remove_unnamed(&lock)?;
-        drop(lock);
+        state.records = Arc::new(records);
+        state.close_unnamed();
+        store.tidy(&state)?;
+        store.state.store(Arc::new(state));
         Ok(store)
+    }
+
+    /// Removes everything from the folder of the contents that does not belong there.
+    fn tidy(&self, state: &State) -> Result<(), StoreError> {
+        for name in olm_fs::names(&self.content)? {
+            let path = self.content.join(&name);
+            let named = name
+                .parse::<Digest>()
+                .is_ok_and(|digest| state.shelves.contains_key(&digest));
+            if !named {
+                remove(&path)?;
+                continue;
+            }
+            for file in olm_fs::names(&path)? {
+                if ![LINES, INDEX, GZIP, ZSTD].contains(&file.as_str()) {
+                    remove(&path.join(file))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The record of a catalog, without a look at the disk.
     pub fn record(&self, catalog: &str) -> Option<Arc<Record>> {
-        self.records.load().get(catalog).cloned()
+        self.state.load().records.get(catalog).cloned()
     }
 
     /// The record of a catalog if its content can be opened whole.
@@ -161,24 +221,47 @@ impl ContentStore {
 
     /// A record, of any catalog, of whole content that was made from this image.
     pub fn made_from(&self, image: &Digest) -> Option<Arc<Record>> {
-        let records = self.records.load();
-        let found = records
+        let state = self.state.load();
+        let found = state
+            .records
             .values()
             .find(|record| record.image == *image && self.is_whole(record));
         found.cloned()
     }
 
-    /// Opens the content of a catalog; `None` when it has none.
+    /// What a catalog serves now; `None` when that is nothing. Costs no more than a look at an open
+    /// file, so that it may be called from where nothing may block.
+    ///
+    /// # Errors
+    /// [`StoreError::Look`].
+    pub fn open_content(&self, catalog: &str) -> Result<Option<Content>, StoreError> {
+        // Between the look at the state and that at the file the content may be replaced.
+        for _ in 0..3 {
+            let state = self.state.load();
+            let Some(record) = state.records.get(catalog) else {
+                return Ok(None);
+            };
+            let Some(shelf) = state.shelves.get(&record.digest) else {
+                return Ok(None);
+            };
+            let there = shelf.is_there();
+            if there.map_err(|source| StoreError::Look { source })? {
+                return Ok(Some(shelf.content(record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the lines of a catalog, with a position of their own; `None` when it has none.
     ///
     /// # Errors
     /// [`StoreError::File`].
-    pub fn open_content(&self, catalog: &str) -> Result<Option<(Arc<Record>, File)>, StoreError> {
-        // Between the look at the record and the opening the content may be replaced.
+    pub fn open_lines(&self, catalog: &str) -> Result<Option<(Arc<Record>, File)>, StoreError> {
         for _ in 0..3 {
             let Some(record) = self.record(catalog) else {
                 return Ok(None);
             };
-            match olm_fs::open(&self.path(&record.digest)) {
+            match olm_fs::open(&self.path(&record.digest).join(LINES)) {
                 Ok(file) => return Ok(Some((record, file))),
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error.into()),
@@ -211,16 +294,16 @@ impl ContentStore {
         check_name(catalog.name)?;
         let lock = self.lock();
         let Staged {
-            file,
+            folder,
             digest,
             length,
         } = staged;
         let path = self.path(&digest);
-        if length_of(&path)? == Some(length) {
+        if Shelf::open(&path, &digest, length).is_some() {
             // The same bytes are there; the temporary goes with the drop.
-            drop(file);
+            drop(folder);
         } else {
-            file.commit_as(&path)?;
+            folder.commit_as(&path)?;
         }
         let made = Made {
             digest,
@@ -286,14 +369,15 @@ impl ContentStore {
 
     /// All records by the names of their catalogs.
     pub fn records(&self) -> Arc<BTreeMap<String, Arc<Record>>> {
-        self.records.load_full()
+        Arc::clone(&self.state.load().records)
     }
 
     fn forget(&self, lock: &MutexGuard<'_, ()>, catalog: &str) -> Result<(), StoreError> {
-        let mut records = Records::clone(&self.records.load());
+        let mut state = State::clone(&self.state.load());
         olm_fs::remove_file(&self.catalogs.join(catalog))?;
-        records.remove(catalog);
-        self.records.store(Arc::new(records));
+        Arc::make_mut(&mut state.records).remove(catalog);
+        state.close_unnamed();
+        self.state.store(Arc::new(state));
         self.remove_unnamed(lock)
     }
 
@@ -333,11 +417,18 @@ impl ContentStore {
             name: catalog.to_owned(),
             source,
         })?;
+        let mut state = State::clone(&self.state.load());
+        let folder = self.path(&record.digest);
+        if state.shelf(&folder, &record).is_none() {
+            return Err(StoreError::Gone {
+                digest: record.digest,
+            });
+        }
         olm_fs::write_atomic(&self.catalogs.join(catalog), &bytes)?;
         let record = Arc::new(record);
-        let mut records = Records::clone(&self.records.load());
-        records.insert(catalog.to_owned(), Arc::clone(&record));
-        self.records.store(Arc::new(records));
+        Arc::make_mut(&mut state.records).insert(catalog.to_owned(), Arc::clone(&record));
+        state.close_unnamed();
+        self.state.store(Arc::new(state));
         if let Err(error) = self.remove_unnamed(lock) {
             // The new content serves; what was not removed goes with the next change or start.
             warn!(%error, "cannot remove unused catalog content");
@@ -348,14 +439,12 @@ impl ContentStore {
     /// Removes the content that no record names. Temporaries are left alone: they belong to writers
     /// of this process, and [`open`](Self::open) has removed the others.
     fn remove_unnamed(&self, _lock: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
-        let records = self.records.load();
-        let named: BTreeSet<&str> = records
-            .values()
-            .map(|record| record.digest.as_str())
-            .collect();
+        let state = self.state.load();
         for name in olm_fs::names(&self.content)? {
-            if name.parse::<Digest>().is_ok() && !named.contains(name.as_str()) {
-                olm_fs::remove_file(&self.content.join(&name))?;
+            if let Ok(digest) = name.parse::<Digest>()
+                && !state.shelves.contains_key(&digest)
+            {
+                remove(&self.content.join(&name))?;
             }
         }
         Ok(())
@@ -371,11 +460,13 @@ impl ContentStore {
             Err(FileError::TooLarge { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Ok(Record::from_bytes(&bytes).filter(|record| self.is_whole(record)))
+        Ok(Record::from_bytes(&bytes))
     }
 
     fn is_whole(&self, record: &Record) -> bool {
-        matches!(length_of(&self.path(&record.digest)), Ok(Some(length)) if length == record.length)
+        let folder = self.path(&record.digest);
+        let length = |name| length_of(&folder.join(name)).ok().flatten();
+        length(LINES) == Some(record.length) && length(INDEX).is_some()
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -385,16 +476,18 @@ impl ContentStore {
 
 /// The size of a file; `None` when it is not there.
 fn length_of(path: &Path) -> Result<Option<u64>, StoreError> {
-    match olm_fs::open(path) {
-        Ok(file) => {
-            let metadata = file
-                .metadata()
-                .map_err(|source| StoreError::Write { source })?;
-            Ok(metadata.is_file().then_some(metadata.len()))
-        }
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
+    let metadata = olm_fs::metadata(path)?.filter(Metadata::is_file);
+    Ok(metadata.map(|metadata| metadata.len()))
+}
+
+/// Removes what is at a path, a folder with all that is in it.
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match olm_fs::metadata(path)? {
+        Some(metadata) if metadata.is_dir() => olm_fs::remove_dir_all(path)?,
+        Some(_) => olm_fs::remove_file(path)?,
+        None => {}
     }
+    Ok(())
 }
 
 /// Whether `name` may name a file: what Kubernetes allows as the name of a Catalog.

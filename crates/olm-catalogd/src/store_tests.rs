@@ -5,7 +5,7 @@
     reason = "tests"
 )]
 
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 
 use super::*;
 
@@ -40,10 +40,14 @@ fn put(store: &ContentStore, name: &str, line: &str, image: &str, second: i64) -
 }
 
 fn read(store: &ContentStore, name: &str) -> Option<String> {
-    let (_, mut file) = store.open_content(name).unwrap()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).unwrap();
-    Some(text)
+    let content = store.open_content(name).unwrap()?;
+    Some(text(&content))
+}
+
+fn text(content: &Content) -> String {
+    let mut bytes = vec![0; usize::try_from(content.len).unwrap()];
+    content.lines.read_exact_at(&mut bytes, 0).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 fn files(cache: &Path, directory: &str) -> Vec<String> {
@@ -75,11 +79,10 @@ fn a_reader_who_began_on_old_content_finishes_on_it() {
     let cache = tempfile::tempdir().unwrap();
     let store = ContentStore::open(cache.path()).unwrap();
     put(&store, "cat", "old", "1", 1);
-    let (_, mut reader) = store.open_content("cat").unwrap().unwrap();
+    let begun = store.open_content("cat").unwrap().unwrap();
     put(&store, "cat", "new", "2", 2);
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "old\n");
+    assert_eq!(text(&begun), "old\n");
+    assert_eq!(begun.index.select(None, None, None).unwrap(), [0..4]);
     assert_eq!(read(&store, "cat").unwrap(), "new\n");
     assert_eq!(
         files(cache.path(), "content").len(),
@@ -155,20 +158,28 @@ fn what_a_crash_left_is_removed_at_the_start_and_never_served() {
     let store = ContentStore::open(cache.path()).unwrap();
     let kept = put(&store, "kept", "k", "1", 1);
     let cut = put(&store, "cut", "long line", "2", 1);
+    let torn = put(&store, "index", "torn", "4", 1);
     let lost = put(&store, "lost", "lost", "3", 1);
     drop(store);
     let content = |digest: &Digest| cache.path().join("content").join(digest.as_str());
-    // Content that is shorter than its record says, or not there at all.
-    olm_fs::write_atomic(&content(&cut.digest), b"long").unwrap();
-    olm_fs::remove_file(&content(&lost.digest)).unwrap();
-    // Content that no record names yet, temporaries, damaged records.
-    olm_fs::write_atomic(&content(&Digest::of(b"unnamed")), b"unnamed").unwrap();
+    // Content that is shorter than its record says, has a torn index, or is not there at all.
+    olm_fs::write_atomic(&content(&cut.digest).join("lines"), b"long").unwrap();
+    olm_fs::write_atomic(&content(&torn.digest).join("index"), b"OLM-FBC").unwrap();
+    olm_fs::remove_dir_all(&content(&lost.digest)).unwrap();
+    // Content that no record names yet, content as earlier versions kept it, temporaries, damaged
+    // records.
+    olm_fs::create_dir_all(&content(&Digest::of(b"unnamed"))).unwrap();
+    olm_fs::write_atomic(&content(&Digest::of(b"unnamed")).join("lines"), b"unnamed").unwrap();
+    olm_fs::write_atomic(&content(&Digest::of(b"flat")), b"flat").unwrap();
     olm_fs::write_atomic(&cache.path().join("content/.tmp-abc"), b"half").unwrap();
+    olm_fs::create_dir_all(&cache.path().join("content/.tmp-dir")).unwrap();
+    olm_fs::write_atomic(&content(&kept.digest).join(".tmp-gz"), b"half").unwrap();
     olm_fs::write_atomic(&cache.path().join("catalogs/.tmp-abc"), b"half").unwrap();
     olm_fs::write_atomic(&cache.path().join("catalogs/torn"), b"{\"format\":1").unwrap();
     let store = ContentStore::open(cache.path()).unwrap();
     assert_eq!(files(cache.path(), "catalogs"), ["kept"]);
     assert_eq!(files(cache.path(), "content"), [kept.digest.as_str()]);
+    assert_eq!(files(&content(&kept.digest), ""), ["index", "lines"]);
     assert_eq!(store.present("kept"), Some(kept));
     assert_eq!(store.present("cut"), None);
 }
@@ -178,7 +189,7 @@ fn content_that_is_lost_while_running_counts_as_missing() {
     let cache = tempfile::tempdir().unwrap();
     let store = ContentStore::open(cache.path()).unwrap();
     let record = put(&store, "cat", "line", "1", 1);
-    olm_fs::remove_file(&cache.path().join("content").join(record.digest.as_str())).unwrap();
+    olm_fs::remove_dir_all(&cache.path().join("content").join(record.digest.as_str())).unwrap();
     assert_eq!(store.present("cat"), None);
     assert_eq!(read(&store, "cat"), None);
     put(&store, "cat", "line", "1", 1);

@@ -1,46 +1,67 @@
 //! Content on its way into the store.
 
+use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use olm_fs::{AtomicFile, Digest, Hasher};
+use olm_fbc::Meta;
+use olm_fbc::index::IndexBuilder;
+use olm_fs::{AtomicDir, Digest, Hasher};
 
+use crate::shelf::{INDEX, LINES};
 use crate::store::{CONTENT_MAX, StoreError};
 
 /// Content being written; dropped unfinished, it leaves nothing.
 #[derive(Debug)]
 pub struct ContentWriter {
-    file: BufWriter<AtomicFile>,
+    folder: AtomicDir,
+    lines: BufWriter<File>,
+    index: IndexBuilder,
     hasher: Hasher,
-    length: u64,
 }
 
 impl ContentWriter {
-    /// Begins a file in the folder of the contents, which gets its name at the end.
-    pub(crate) fn create(folder: &Path) -> Result<Self, StoreError> {
-        let file = AtomicFile::create(&folder.join("new"))?;
+    /// Begins a directory beside the contents, which gets its name at the end.
+    pub(crate) fn create(contents: &Path) -> Result<Self, StoreError> {
+        let folder = AtomicDir::create(contents)?;
+        let lines = folder.file(LINES)?;
         Ok(Self {
-            file: BufWriter::with_capacity(256 << 10, file),
+            folder,
+            lines: BufWriter::with_capacity(64 << 10, lines),
+            index: IndexBuilder::new(),
             hasher: Hasher::new(),
-            length: 0,
         })
     }
 
-    /// Adds one line; the line feed is added here.
+    /// Adds one document.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], [`StoreError::Write`].
+    pub fn add(&mut self, meta: &Meta) -> Result<(), StoreError> {
+        self.push([&meta.schema, &meta.package, &meta.name], &meta.line)
+    }
+
+    /// Adds one line that only a reader of everything gets; the line feed is added here.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`], [`StoreError::Write`].
     pub fn line(&mut self, line: &str) -> Result<(), StoreError> {
+        self.push([""; 3], line)
+    }
+
+    fn push(&mut self, values: [&str; 3], line: &str) -> Result<(), StoreError> {
         let added = u64::try_from(line.len())
             .unwrap_or(u64::MAX)
             .saturating_add(1);
-        self.length = self.length.saturating_add(added);
-        if self.length > CONTENT_MAX {
+        if self.index.length().saturating_add(added) > CONTENT_MAX {
             return Err(StoreError::TooLarge);
         }
+        let [schema, package, name] = values;
+        let indexed = self.index.push(schema, package, name, added);
+        indexed.map_err(|source| StoreError::Write { source })?;
         for bytes in [line.as_bytes(), b"\n"] {
             self.hasher.update(bytes);
-            self.file
+            self.lines
                 .write_all(bytes)
                 .map_err(|source| StoreError::Write { source })?;
         }
@@ -52,13 +73,18 @@ impl ContentWriter {
     /// # Errors
     /// [`StoreError::Write`].
     pub fn finish(self) -> Result<Staged, StoreError> {
-        let file = self.file.into_inner().map_err(|error| StoreError::Write {
-            source: error.into_error(),
-        })?;
+        let failed = |source| StoreError::Write { source };
+        self.lines
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
+        let digest = self.hasher.finish();
+        let index = self.folder.file(INDEX)?;
+        let written = self.index.write(digest.as_str(), index);
+        written.map_err(failed)?;
         Ok(Staged {
-            file,
-            digest: self.hasher.finish(),
-            length: self.length,
+            folder: self.folder,
+            digest,
+            length: self.index.length(),
         })
     }
 }
@@ -66,7 +92,7 @@ impl ContentWriter {
 /// Finished content that no catalog serves yet; dropped, it leaves nothing.
 #[derive(Debug)]
 pub struct Staged {
-    pub(crate) file: AtomicFile,
+    pub(crate) folder: AtomicDir,
     pub(crate) digest: Digest,
     pub(crate) length: u64,
 }

@@ -216,7 +216,7 @@ fn convert(
             failure = Some(ContentError::Interrupted);
             return ControlFlow::Break(());
         }
-        match writer.line(&meta.item.line) {
+        match writer.add(&meta.item) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(error.into());
