@@ -119,10 +119,7 @@ impl Run {
     async fn start() -> Result<Self> {
         let published = published().await?;
         let cluster = ControlPlane::own().await?;
-        let options = SuiteOptions {
-            plain_http_registries: vec![published.registry.host()],
-            ..SuiteOptions::default()
-        };
+        let options = SuiteOptions::plain_http([published.registry.host()]);
         let suite = Suite::start(&cluster, options).await?;
         Ok(Self { suite, published })
     }

@@ -6,12 +6,13 @@ use kube::api::DeleteParams;
 use kube::{Api, ResourceExt as _};
 use olm_tests::content::PackageContent;
 use olm_tests::fixture::{Package, Version};
+use olm_tests::wait::message;
 use olm_tests::{Wait, wait};
 use olm_tree::MemoryTree;
 use serde_json::json;
 
 use crate::packages::{Shape as _, package};
-use crate::user::{PATIENCE, Recorder, Text, message};
+use crate::user::{PATIENCE, Recorder, Text};
 use crate::world::World;
 
 #[tokio::test]

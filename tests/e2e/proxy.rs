@@ -1,7 +1,7 @@
 //! A registry in front of a real one, which can be made to answer badly.
 //!
-//! Repositories below `limited/` are refused with 429, and blobs below `half/` break off in the
-//! middle, each until [`Proxy::recover`]; everything else is passed on.
+//! Repositories below `denied/` are refused with 401, those below `limited/` with 429, and blobs below
+//! `half/` break off in the middle, each until [`Proxy::recover`]; everything else is passed on.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -81,6 +81,11 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
     if ill && repository.starts_with("limited/") {
         let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#;
         return (StatusCode::TOO_MANY_REQUESTS, body).into_response();
+    }
+    if ill && repository.starts_with("denied/") {
+        let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"e2e\"")];
+        let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"who are you"}]}"#;
+        return (StatusCode::UNAUTHORIZED, challenge, body).into_response();
     }
     let half = ill && repository.starts_with("half/") && path.contains("/blobs/");
     match forward(&upstream, request, half).await {

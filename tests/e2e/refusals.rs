@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PostParams};
-use olm_tests::wait;
+use olm_tests::wait::{self, message};
 use serde_json::json;
 
 use crate::packages::{Shape as _, package};
-use crate::user::{Text, message};
+use crate::user::Text;
 use crate::world::World;
 
 #[tokio::test]

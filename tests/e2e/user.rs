@@ -16,6 +16,7 @@ use olm_api::catalog::Catalog;
 use olm_api::operator::Operator;
 use olm_tests::content::PackageContent;
 use olm_tests::publish::Publisher;
+use olm_tests::wait::message;
 use olm_tests::{Wait, wait};
 use olm_tree::MemoryTree;
 use serde::Serialize;
@@ -290,13 +291,6 @@ impl<'a> User<'a> {
             .and_then(|status| status.active_bundle)
             .context("no active Bundle")
     }
-}
-
-/// The message of a condition; empty where there is none.
-pub(crate) fn message<K: Serialize>(object: &K, kind: &str) -> String {
-    wait::condition(object, kind)
-        .and_then(|condition| Some(condition["message"].as_str()?.to_owned()))
-        .unwrap_or_default()
 }
 
 /// Applies an object as `kubectl apply --server-side` does.

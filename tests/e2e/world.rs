@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, ensure};
-use olm_registry::{Access, Credentials};
 use olm_tests::publish::Publisher;
-use olm_tests::{ControlPlane, Registry, RegistryAuth, RegistryOptions, Suite, SuiteOptions};
+use olm_tests::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions};
 use tokio::sync::OnceCell;
 
 use crate::proxy::Proxy;
@@ -51,19 +50,9 @@ impl World {
 
     async fn on(cluster: ControlPlane) -> Result<Self> {
         let registry = Registry::start(RegistryOptions::default()).await?;
-        let closed = Registry::start(RegistryOptions {
-            auth: RegistryAuth::Basic {
-                user: NAME.to_owned(),
-                password: PASSWORD.to_owned(),
-            },
-            ..RegistryOptions::default()
-        })
-        .await?;
+        let closed = Registry::start(RegistryOptions::password(NAME, PASSWORD)).await?;
         let proxy = Proxy::start(&registry.url())?;
-        let options = SuiteOptions {
-            plain_http_registries: vec![registry.host(), closed.host(), proxy.host()],
-            ..SuiteOptions::default()
-        };
+        let options = SuiteOptions::plain_http([registry.host(), closed.host(), proxy.host()]);
         let suite = Suite::start(&cluster, options).await?;
         let mut processes = Vec::new();
         for name in suite.components() {
@@ -90,15 +79,7 @@ impl World {
 
     /// Pushes to the registry that wants a password.
     pub(crate) fn closed_publisher(&self) -> Publisher<'_> {
-        let credentials = Credentials::Basic {
-            username: NAME.to_owned(),
-            password: PASSWORD.to_owned(),
-        };
-        let access = Access {
-            credentials,
-            ..Access::default()
-        };
-        Publisher::with_access(&self.closed, access)
+        Publisher::with_password(&self.closed, NAME, PASSWORD)
     }
 
     /// Restarts a component, after which its process is another one.

@@ -11,9 +11,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 use olm_tests::certificates::Authority;
 use olm_tests::ports::Port;
-use olm_tests::{
-    Component, ControlPlane, Registry, RegistryAuth, RegistryOptions, Wait, chart, wait,
-};
+use olm_tests::{Component, ControlPlane, Registry, RegistryOptions, Wait, chart, wait};
 use serde_json::{Value, json};
 
 async fn namespace(client: &Client, name: &str) -> Result<()> {
@@ -227,14 +225,9 @@ async fn a_registry_answers_and_answers_again_after_a_restart() -> Result<()> {
 
 #[tokio::test]
 async fn a_registry_with_tls_and_a_password_lets_only_its_user_in() -> Result<()> {
-    let auth = RegistryAuth::Basic {
-        user: "ann".to_owned(),
-        password: "secret".to_owned(),
-    };
     let options = RegistryOptions {
-        auth,
         tls: true,
-        ..RegistryOptions::default()
+        ..RegistryOptions::password("ann", "secret")
     };
     let registry = Registry::start(options).await?;
     assert_eq!(status(&registry, None).await?, 401);

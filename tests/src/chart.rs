@@ -119,16 +119,8 @@ impl Rendered {
             apply(&client, &namespace, &self.namespace).await?;
         }
         let is_crd = |object: &&Value| object["kind"] == "CustomResourceDefinition";
-        for object in self.objects.iter().filter(is_crd) {
-            apply(&client, object, &self.namespace).await?;
-        }
-        let crds = Api::<CustomResourceDefinition>::all(client.clone());
-        for object in self.objects.iter().filter(is_crd) {
-            let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            Wait::new(format!("the CRD `{name}` is established"))
-                .object(&crds, name, |crd| has_condition(crd, "Established", "True"))
-                .await?;
-        }
+        let crds: Vec<Value> = self.objects.iter().filter(is_crd).cloned().collect();
+        define(&client, &crds).await?;
         for object in self.objects.iter().filter(|object| !is_crd(object)) {
             let mut object = object.clone();
             if object["kind"] == "Deployment" {
@@ -138,6 +130,21 @@ impl Rendered {
         }
         Ok(())
     }
+}
+
+/// Applies custom resource definitions as the admin, and waits until their kinds are served.
+pub async fn define(client: &Client, definitions: &[Value]) -> Result<()> {
+    for definition in definitions {
+        apply(client, definition, "").await?;
+    }
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    for definition in definitions {
+        let name = definition["metadata"]["name"].as_str().unwrap_or_default();
+        Wait::new(format!("the CRD `{name}` is established"))
+            .object(&api, name, |crd| has_condition(crd, "Established", "True"))
+            .await?;
+    }
+    Ok(())
 }
 
 /// Applies any object server-side as the admin, with force; `namespace` is for namespaced objects

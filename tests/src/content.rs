@@ -45,7 +45,7 @@ impl PackageContent {
     /// # Errors
     /// When the data is there and lacks the package or one of the versions.
     pub fn real(name: &str, versions: &[&str]) -> Result<Option<Self>> {
-        let Some(data) = data() else { return Ok(None) };
+        let Some(data) = data()? else { return Ok(None) };
         let path = data
             .join("catalogs/community-v4.20")
             .join(name)
@@ -145,10 +145,32 @@ impl PackageContent {
 }
 
 /// The folder of real data, where there is one.
-pub fn data() -> Option<PathBuf> {
-    let data = std::env::var_os("OLM_TEST_DATA")
-        .map_or_else(|| crate::workspace().join("../shared/data"), PathBuf::from);
-    data.join("bundles").is_dir().then_some(data)
+///
+/// # Errors
+/// When `OLM_TEST_DATA` names a folder without the data.
+pub fn data() -> Result<Option<PathBuf>> {
+    // A wrong folder is noticed here, and not where something of it is read.
+    olm_testdata::find("bundles")?;
+    Ok(olm_testdata::find("")?)
+}
+
+/// The real bundles in the folder of real data, as `PACKAGE/VERSION`, in order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn bundles(data: &Path) -> Result<BTreeSet<String>> {
+    let mut bundles = BTreeSet::new();
+    for package in std::fs::read_dir(data.join("bundles"))? {
+        let package = package?.path();
+        if package.is_dir() {
+            for version in std::fs::read_dir(&package)? {
+                let path = version?.path();
+                let name = path.strip_prefix(data.join("bundles"))?;
+                bundles.insert(name.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(bundles)
 }
 
 /// All files of a folder.

@@ -149,26 +149,13 @@ impl Package {
             }}),
         );
         put("manifests/csv.yaml", &self.csv(version));
-        put("manifests/crd.yaml", &self.crd());
+        let version_of_kind = format!("{}/v1", self.group());
+        let crd = definition(&version_of_kind, &self.kind(), &self.plural());
+        put("manifests/crd.yaml", &crd);
         for (file, object) in &version.extra {
             put(&format!("manifests/{file}"), object);
         }
         tree
-    }
-
-    fn crd(&self) -> Value {
-        json!({
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": {"name": format!("{}.{}", self.plural(), self.group())},
-            "spec": {
-                "group": self.group(), "scope": "Namespaced",
-                "names": {"kind": self.kind(), "plural": self.plural(),
-                    "singular": self.kind().to_lowercase(), "listKind": self.kind() + "List"},
-                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {
-                    "openAPIV3Schema": {"type": "object",
-                        "x-kubernetes-preserve-unknown-fields": true}}}],
-            },
-        })
     }
 
     fn csv(&self, version: &Version) -> Value {
@@ -211,6 +198,23 @@ impl Package {
         }
         csv
     }
+}
+
+/// The definition of a namespaced kind that takes any object; `api_version` is `GROUP/VERSION`.
+pub fn definition(api_version: &str, kind: &str, plural: &str) -> Value {
+    let (group, version) = api_version.split_once('/').unwrap_or_default();
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {
+            "group": group, "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase(),
+                "listKind": format!("{kind}List")},
+            "versions": [{"name": version, "served": true, "storage": true, "schema": {
+                "openAPIV3Schema": {"type": "object",
+                    "x-kubernetes-preserve-unknown-fields": true}}}],
+        },
+    })
 }
 
 /// A Role for a bundle's `manifests` folder, for tests that edit one afterwards.

@@ -28,7 +28,7 @@
 //!
 //! let cluster = ControlPlane::shared().await?;
 //! let registry = Registry::start(RegistryOptions::default()).await?;
-//! let options = SuiteOptions { plain_http_registries: vec![registry.host()], ..Default::default() };
+//! let options = SuiteOptions::plain_http([registry.host()]);
 //! let suite = Suite::start(&cluster, options).await?;
 //! suite.kill("rukpak")?;
 //! suite.start_component("rukpak").await?;
@@ -43,6 +43,7 @@
 pub mod assets;
 pub mod bench;
 mod build;
+pub mod catalogd;
 pub mod certificates;
 pub mod chart;
 pub mod content;

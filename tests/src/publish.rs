@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use olm_fs::{Digest, pack};
 use olm_registry::push::{NewImage, NewLayer};
-use olm_registry::{Access, Client, ClientConfig, Reference};
+use olm_registry::{Access, Client, ClientConfig, Credentials, Reference};
 use olm_tree::{MemoryTree, RelPath, Tree};
 
 use crate::Registry;
 use crate::content::PackageContent;
 
 /// The label that says where in an image the catalog is.
-const CATALOG_LABEL: &str = "operators.operatorframework.io.index.configs.v1";
+pub const CATALOG_LABEL: &str = "operators.operatorframework.io.index.configs.v1";
 
 /// A catalog that was published, and its bundles.
 #[derive(Clone, Debug)]
@@ -41,8 +41,16 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Pushes with these credentials.
-    pub fn with_access(registry: &'a Registry, access: Access) -> Self {
+    /// Pushes as a user with a password.
+    pub fn with_password(registry: &'a Registry, user: &str, password: &str) -> Self {
+        let credentials = Credentials::Basic {
+            username: user.to_owned(),
+            password: password.to_owned(),
+        };
+        let access = Access {
+            credentials,
+            ..Access::default()
+        };
         Self { registry, access }
     }
 

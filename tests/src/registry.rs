@@ -53,6 +53,17 @@ pub struct RegistryOptions {
     pub configuration: Option<Value>,
 }
 
+impl RegistryOptions {
+    /// Plain HTTP and empty, for one user with a password.
+    pub fn password(user: &str, password: &str) -> Self {
+        let (user, password) = (user.to_owned(), password.to_owned());
+        Self {
+            auth: RegistryAuth::Basic { user, password },
+            ..Self::default()
+        }
+    }
+}
+
 /// A running registry; its data is kept over [`Registry::kill`] and [`Registry::start_again`].
 #[derive(Debug)]
 pub struct Registry {

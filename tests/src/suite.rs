@@ -44,6 +44,16 @@ pub struct SuiteOptions {
     pub environment: BTreeMap<String, Vec<(String, String)>>,
 }
 
+impl SuiteOptions {
+    /// The usual ones, for registries without TLS at these `host:port`.
+    pub fn plain_http(registries: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            plain_http_registries: registries.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The suite on one control plane.
 #[derive(Debug)]
 pub struct Suite {
@@ -63,6 +73,20 @@ impl Suite {
         }
         for name in suite.components() {
             suite.wait_ready(&name).await?;
+        }
+        Ok(suite)
+    }
+
+    /// Applies the chart and starts only these components, one after the other, each until it is
+    /// ready.
+    pub async fn start_only(
+        cluster: &ControlPlane,
+        options: SuiteOptions,
+        components: &[&str],
+    ) -> Result<Self> {
+        let suite = Self::install(cluster, options).await?;
+        for name in components {
+            suite.start_component(name).await?;
         }
         Ok(suite)
     }

@@ -201,23 +201,38 @@ pub fn condition<K: Serialize>(object: &K, kind: &str) -> Option<Value> {
     Some(conditions.swap_remove(index))
 }
 
+/// The message of the condition of type `kind`; empty where there is none.
+pub fn message<K: Serialize>(object: &K, kind: &str) -> String {
+    condition(object, kind)
+        .and_then(|condition| condition["message"].as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
 /// Whether `status.conditions` has type `kind` with `status` for the object's own generation
 /// (where the condition says which generation it speaks of).
 pub fn has_condition<K: Serialize>(object: &K, kind: &str, status: &str) -> bool {
-    let generation = serde_json::to_value(object)
-        .ok()
-        .and_then(|value| value.pointer("/metadata/generation").cloned());
-    condition(object, kind).is_some_and(|condition| {
-        let observed = condition.get("observedGeneration");
-        condition["status"] == status
-            && (observed.is_none() || generation.is_none() || observed == generation.as_ref())
-    })
+    current(object, kind).is_some_and(|condition| condition["status"] == status)
 }
 
 /// As [`has_condition`], for a reason.
 pub fn has_reason<K: Serialize>(object: &K, kind: &str, status: &str, reason: &str) -> bool {
-    has_condition(object, kind, status)
-        && condition(object, kind).is_some_and(|condition| condition["reason"] == reason)
+    current(object, kind)
+        .is_some_and(|condition| condition["status"] == status && condition["reason"] == reason)
+}
+
+/// As [`has_condition`], for a reason with whatever status.
+pub fn is_because<K: Serialize>(object: &K, kind: &str, reason: &str) -> bool {
+    current(object, kind).is_some_and(|condition| condition["reason"] == reason)
+}
+
+/// The condition of type `kind`, unless it says that it speaks of another generation.
+fn current<K: Serialize>(object: &K, kind: &str) -> Option<Value> {
+    let value = serde_json::to_value(object).ok()?;
+    let generation = value.pointer("/metadata/generation");
+    condition(object, kind).filter(|condition| {
+        let observed = condition.get("observedGeneration");
+        observed.is_none() || generation.is_none() || observed == generation
+    })
 }
 
 #[cfg(test)]

@@ -2,16 +2,20 @@
 //! line with its time.
 #![allow(clippy::print_stdout, reason = "it tells people what happens")]
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod questions;
+mod terminal;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use terminal::{Teller, shown};
+
 use crate::publish::Publisher;
 use crate::scenario::Scenario;
 use crate::snapshot::Snapshot;
-use crate::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait, scratch};
+use crate::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait};
 
 /// The word that `kubectl` takes for Operators, also where another API has a kind of that name.
 const OPERATORS: &str = "operators.operators.operatorframework.io";
@@ -31,10 +35,7 @@ pub async fn run(keep: bool) -> Result<()> {
     cluster.kubectl(&["version"]).await?;
     tell.done(&format!("Kubernetes {} is up", cluster.version()));
     let registry = Registry::start(RegistryOptions::default()).await?;
-    let options = SuiteOptions {
-        plain_http_registries: vec![registry.host()],
-        ..SuiteOptions::default()
-    };
+    let options = SuiteOptions::plain_http([registry.host()]);
     let suite = Suite::start(&cluster, options).await?;
     tell.done(&format!(
         "the chart is applied; {} run as processes, each with its own ServiceAccount",
@@ -385,113 +386,6 @@ impl Demo<'_> {
         );
         Ok(())
     }
-
-    /// Waits until the Operator says that this version runs.
-    async fn installed(&self, name: &str, version: &str) -> Result<()> {
-        let installed = r#"jsonpath={.status.installed.version} {.status.conditions[?(@.type=="Installed")].status} {.status.resolved.version}"#;
-        let wanted = format!("{version} True {version}");
-        Wait::new(format!("{name} {version} is installed"))
-            .within(PATIENCE)
-            .explained(async || {
-                let now = self
-                    .value(&["get", OPERATORS, name, "-o", installed])
-                    .await?;
-                if now == wanted {
-                    return Ok(Ok(()));
-                }
-                Ok(Err(self
-                    .value(&["get", OPERATORS, name, "-o", "yaml"])
-                    .await?))
-            })
-            .await
-    }
-
-    /// Waits until this version, or a later one, was seen as the one that runs.
-    async fn seen(&self, name: &str, version: &str) -> Result<String> {
-        let path = "jsonpath={.status.installed.version}";
-        let message = r#"jsonpath={.status.conditions[?(@.type=="Installed")].message}"#;
-        Wait::new(format!("{name} {version} is seen"))
-            .within(PATIENCE)
-            .value(async || {
-                let now = self.value(&["get", OPERATORS, name, "-o", path]).await?;
-                ensure!(
-                    now.as_str() <= version,
-                    "{now} came before {version} was seen"
-                );
-                if now != version {
-                    return Ok(None);
-                }
-                Ok(Some(
-                    self.value(&["get", OPERATORS, name, "-o", message]).await?,
-                ))
-            })
-            .await
-    }
-
-    /// The namespace that the bundle of an Operator is installed in.
-    async fn namespace(&self, name: &str) -> Result<String> {
-        let path = "jsonpath={.status.installNamespace}";
-        self.value(&["get", "bundledeployment", name, "-o", path])
-            .await
-    }
-
-    /// The name of the first installed object of a kind.
-    async fn first(&self, name: &str, kind: &str) -> Result<String> {
-        let path = format!(r#"jsonpath={{.status.inventory.objects[?(@.kind=="{kind}")].name}}"#);
-        let names = self
-            .value(&["get", "bundledeployment", name, "-o", &path])
-            .await?;
-        names
-            .split_whitespace()
-            .next()
-            .map(str::to_owned)
-            .with_context(|| format!("{name} has installed no {kind}"))
-    }
-
-    async fn value(&self, command: &[&str]) -> Result<String> {
-        Ok(self.cluster.kubectl(command).await?.trim_end().to_owned())
-    }
-
-    /// Runs a command and shows it with its answer.
-    async fn kubectl(&self, command: &[&str]) -> Result<()> {
-        println!("    $ kubectl {}", shown(command));
-        let answer = self.cluster.kubectl(command).await?;
-        for line in answer.lines() {
-            println!("    {line}");
-        }
-        Ok(())
-    }
-
-    async fn apply(&self, name: &str, manifest: &str) -> Result<()> {
-        let path: PathBuf = scratch::directory()?.join(format!("{name}.yaml"));
-        std::fs::write(&path, manifest)?;
-        println!("    $ cat {name}.yaml");
-        for line in manifest.lines() {
-            println!("    {line}");
-        }
-        println!("    $ kubectl apply -f {name}.yaml");
-        let answer = self
-            .cluster
-            .kubectl(&["apply", "-f", &path.to_string_lossy()])
-            .await?;
-        println!("    {}", answer.trim_end());
-        Ok(())
-    }
-}
-
-/// A command as it would be typed.
-fn shown(command: &[&str]) -> String {
-    let words: Vec<String> = command
-        .iter()
-        .map(|word| {
-            if word.contains(['{', ' ']) {
-                format!("'{word}'")
-            } else {
-                (*word).to_owned()
-            }
-        })
-        .collect();
-    words.join(" ")
 }
 
 fn operator(name: &str, choice: &str) -> String {
@@ -501,37 +395,4 @@ fn operator(name: &str, choice: &str) -> String {
          metadata: {{name: {name}}}\n\
          spec:\n  packageName: {name}\n  {choice}\n"
     )
-}
-
-/// Tells steps, and how long each took.
-struct Teller {
-    started: Instant,
-    last: Instant,
-    steps: u32,
-}
-
-impl Teller {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            last: Instant::now(),
-            steps: 0,
-        }
-    }
-
-    fn step(&mut self, title: &str) {
-        self.steps += 1;
-        self.last = Instant::now();
-        println!("\n{}. {title}", self.steps);
-    }
-
-    fn done(&mut self, what: &str) {
-        let (total, took) = (self.started.elapsed(), self.last.elapsed());
-        self.last = Instant::now();
-        println!(
-            "[{:6.1} s] {what} ({:.1} s)",
-            total.as_secs_f64(),
-            took.as_secs_f64()
-        );
-    }
 }

@@ -1,14 +1,12 @@
-//! Every real bundle on a real API server: installed until everything works and removed without a
-//! trace, or refused with its reason.
+//! A bundle is tried: installed or refused as it should be, and removed.
 
-mod table;
-
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+use super::table::Need::{self, Kind, PriorityClass};
+use super::table::Outcome::{Installs, InstallsOnce, Refused};
+use super::table::Stage::{self, Apply};
 use anyhow::{Context as _, Result, bail, ensure};
-use futures::future::join_all;
 use k8s_openapi::api::scheduling::v1::PriorityClass as PriorityClasses;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
@@ -16,163 +14,36 @@ use kube::core::GroupVersionKind;
 use kube::discovery::Scope;
 use kube::{Client, discovery};
 use olm_api::bundle_deployment::{BundleDeployment, InventoryObject};
-use olm_bundle::registry_v1::{self, CertificateProvider, RenderOptions};
-use olm_tests::fixture::{Package, Version};
+use olm_tests::fixture::definition;
 use olm_tests::publish::Publisher;
 use olm_tests::snapshot::Snapshot;
+use olm_tests::wait::message;
 use olm_tests::{
-    ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait, chart, content, report,
-    wait,
+    ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait, chart, report, wait,
 };
-use olm_tree::MemoryTree;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use table::Need::{self, Kind, PriorityClass};
-use table::Outcome::{self, Installs, InstallsOnce, Refused};
-use table::Stage::{self, Apply};
-use table::{REAL, SHARING};
-
-/// The namespace that everything is installed in.
-const NAMESPACE: &str = "olm-test-install";
-
-/// How many bundles are installed side by side.
-const ROUND: usize = 4;
+use super::cases::Case;
+use super::inventory::{NAMESPACE, identity, rendered};
 
 /// How long a bundle may take to be installed, refused or removed.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A bundle that is tried.
-struct Case {
-    bundle: String,
-    files: MemoryTree,
-    outcome: Outcome,
-}
-
-impl Case {
-    /// Every bundle of the data, where there is one, and two of the project's own.
-    fn all() -> Result<Vec<Self>> {
-        let mut cases = Self::own();
-        let Some(data) = content::data() else {
-            return Ok(cases);
-        };
-        let mut there = BTreeSet::new();
-        for package in std::fs::read_dir(data.join("bundles"))? {
-            let package = package?.path();
-            if package.is_dir() {
-                for version in std::fs::read_dir(&package)? {
-                    let path = version?.path();
-                    let name = path.strip_prefix(data.join("bundles"))?;
-                    there.insert(name.to_string_lossy().into_owned());
-                }
-            }
-        }
-        let listed: BTreeSet<String> = REAL.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(
-            there, listed,
-            "the table and the data name the same bundles"
-        );
-        for (bundle, outcome) in REAL {
-            cases.push(Self {
-                bundle: (*bundle).to_owned(),
-                files: content::files(&data.join("bundles").join(bundle))?,
-                outcome: *outcome,
-            });
-        }
-        Ok(cases)
-    }
-
-    fn own() -> Vec<Self> {
-        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics"},
-            "spec": {"ports": [{"port": 70_000}]}});
-        let versions = [
-            (
-                "lantern-operator",
-                Version::new("1.0.0").with_webhook(),
-                Installs,
-            ),
-            (
-                "ember-operator",
-                Version::new("1.0.0").with("service.yaml", service),
-                Refused(
-                    Apply,
-                    &[
-                        r#"Service "metrics" is invalid"#,
-                        "spec.ports[0].port: Invalid value: 70000",
-                    ],
-                ),
-            ),
-        ];
-        versions
-            .into_iter()
-            .map(|(name, version, outcome)| Self {
-                bundle: format!("{name}/{}", version.version),
-                files: Package::new(name, [version])
-                    .content()
-                    .bundles
-                    .remove(0)
-                    .files,
-                outcome,
-            })
-            .collect()
-    }
-
-    fn package(&self) -> &str {
-        self.bundle.split('/').next().unwrap_or_default()
-    }
-
-    /// The name of its BundleDeployment.
-    fn name(&self) -> String {
-        self.bundle.replace(['/', '.'], "-")
-    }
-
-    /// Whether both can be installed at a time.
-    fn goes_with(&self, other: &Self) -> bool {
-        let one_of = |a: &str, b: &str| self.bundle.starts_with(a) && other.bundle.starts_with(b);
-        self.package() != other.package()
-            && !one_of(SHARING.0, SHARING.1)
-            && !one_of(SHARING.1, SHARING.0)
-    }
-}
-
-/// Rounds of cases that can be tried at a time.
-fn rounds(mut cases: Vec<Case>) -> Vec<Vec<Case>> {
-    let mut rounds = Vec::new();
-    while !cases.is_empty() {
-        let mut round: Vec<Case> = Vec::new();
-        let mut later = Vec::new();
-        for case in cases {
-            if round.len() < ROUND && round.iter().all(|other| other.goes_with(&case)) {
-                round.push(case);
-            } else {
-                later.push(case);
-            }
-        }
-        rounds.push(round);
-        cases = later;
-    }
-    rounds
-}
-
-struct Corpus {
-    suite: Suite,
-    registry: Registry,
-    client: Client,
-    deployments: Api<BundleDeployment>,
+pub(super) struct Corpus {
+    pub(super) suite: Suite,
+    pub(super) registry: Registry,
+    pub(super) client: Client,
+    pub(super) deployments: Api<BundleDeployment>,
 }
 
 impl Corpus {
-    async fn new() -> Result<Self> {
+    pub(super) async fn new() -> Result<Self> {
         let cluster = ControlPlane::own().await?;
         let registry = Registry::start(RegistryOptions::default()).await?;
-        let options = SuiteOptions {
-            plain_http_registries: vec![registry.host()],
-            ..SuiteOptions::default()
-        };
-        let suite = Suite::install(&cluster, options).await?;
-        suite.start_component("rukpak-webhooks").await?;
-        suite.start_component("rukpak").await?;
+        let options = SuiteOptions::plain_http([registry.host()]);
+        let suite = Suite::start_only(&cluster, options, &["rukpak-webhooks", "rukpak"]).await?;
         let client = cluster.client().await?;
         Ok(Self {
             suite,
@@ -183,7 +54,7 @@ impl Corpus {
     }
 
     /// Installs a bundle or sees it refused, and removes it again; tells it in a line.
-    async fn try_case(&self, case: &Case) -> Result<()> {
+    pub(super) async fn try_case(&self, case: &Case) -> Result<()> {
         let (package, name) = (case.package(), case.name());
         let tag = name.trim_start_matches(package).trim_start_matches('-');
         let publisher = Publisher::new(&self.registry);
@@ -214,7 +85,7 @@ impl Corpus {
     }
 
     /// Waits until the bundle's fate is what it should be; in words.
-    async fn follow(&self, case: &Case, name: &str) -> Result<String> {
+    pub(super) async fn follow(&self, case: &Case, name: &str) -> Result<String> {
         match case.outcome {
             Refused(stage, texts) => self.refused(name, stage, texts).await,
             Installs => self.installed(case, name).await,
@@ -228,7 +99,7 @@ impl Corpus {
     }
 
     /// Waits until it is said what a bundle lacks; in words.
-    async fn lacks(&self, name: &str, need: Need) -> Result<String> {
+    pub(super) async fn lacks(&self, name: &str, need: Need) -> Result<String> {
         match need {
             Kind(version, kind, _) => {
                 let missing = format!(r#"no matches for kind "{kind}" in version "{version}""#);
@@ -254,7 +125,7 @@ impl Corpus {
         }
     }
 
-    async fn bring(&self, need: Need) -> Result<()> {
+    pub(super) async fn bring(&self, need: Need) -> Result<()> {
         let object = match need {
             Kind(version, kind, plural) => definition(version, kind, plural),
             PriorityClass(class) => json!({
@@ -266,7 +137,7 @@ impl Corpus {
         Ok(())
     }
 
-    async fn take_away(&self, need: Need) -> Result<()> {
+    pub(super) async fn take_away(&self, need: Need) -> Result<()> {
         match need {
             Kind(version, _, plural) => {
                 let group = version.split('/').next().unwrap_or_default();
@@ -281,7 +152,7 @@ impl Corpus {
     }
 
     /// Waits until the BundleDeployment is refused as it should be; in words.
-    async fn refused(&self, name: &str, stage: Stage, texts: &[&str]) -> Result<String> {
+    pub(super) async fn refused(&self, name: &str, stage: Stage, texts: &[&str]) -> Result<String> {
         let (type_, reason) = stage.condition();
         let refused = Wait::new(format!("{name}: {type_}=False, {reason}, {texts:?}"))
             .within(PATIENCE)
@@ -310,7 +181,7 @@ impl Corpus {
     }
 
     /// Waits until the bundle is installed, and looks for everything that belongs to it.
-    async fn installed(&self, case: &Case, name: &str) -> Result<String> {
+    pub(super) async fn installed(&self, case: &Case, name: &str) -> Result<String> {
         let deployment = Wait::new(format!("{name} is installed and healthy"))
             .within(PATIENCE)
             .every(Duration::from_millis(100))
@@ -350,7 +221,7 @@ impl Corpus {
         ))
     }
 
-    async fn read(&self, object: &InventoryObject) -> Result<DynamicObject> {
+    pub(super) async fn read(&self, object: &InventoryObject) -> Result<DynamicObject> {
         let kind = GroupVersionKind::gvk(&object.group, &object.version, &object.kind);
         let (resource, capabilities) = discovery::pinned_kind(&self.client, &kind).await?;
         let api: Api<DynamicObject> = match (&object.namespace, capabilities.scope) {
@@ -364,7 +235,7 @@ impl Corpus {
         found.with_context(|| format!("{object:?} does not exist"))
     }
 
-    async fn create(&self, name: &str, reference: &str) -> Result<()> {
+    pub(super) async fn create(&self, name: &str, reference: &str) -> Result<()> {
         let deployment = serde_json::from_value(json!({
             "apiVersion": "core.rukpak.io/v1alpha1",
             "kind": "BundleDeployment",
@@ -385,7 +256,7 @@ impl Corpus {
     }
 
     /// Deletes an object, where it is there, and waits until it is gone.
-    async fn delete<K>(&self, api: &Api<K>, name: &str) -> Result<()>
+    pub(super) async fn delete<K>(&self, api: &Api<K>, name: &str) -> Result<()>
     where
         K: Clone + Debug + DeserializeOwned + Serialize,
     {
@@ -401,7 +272,7 @@ impl Corpus {
     }
 
     /// Waits until the cluster is as it was; what differs is said.
-    async fn is_as_before(&self, before: &Snapshot) -> Result<()> {
+    pub(super) async fn is_as_before(&self, before: &Snapshot) -> Result<()> {
         // The garbage collector of a new cluster learns of new kinds, such as Bundles, within 30 s.
         Wait::new("the cluster is as it was before")
             .every(Duration::from_millis(500))
@@ -422,31 +293,8 @@ impl Corpus {
     }
 }
 
-/// A definition of somebody else's kind that takes any object.
-fn definition(version: &str, kind: &str, plural: &str) -> Value {
-    let (group, version) = version.split_once('/').unwrap_or_default();
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{plural}.{group}")},
-        "spec": {
-            "group": group, "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.to_lowercase(),
-                      "listKind": format!("{kind}List")},
-            "versions": [{"name": version, "served": true, "storage": true, "schema": {
-                "openAPIV3Schema": {"type": "object",
-                                    "x-kubernetes-preserve-unknown-fields": true}}}],
-        },
-    })
-}
-
-fn message(deployment: &BundleDeployment, type_: &str) -> String {
-    wait::condition(deployment, type_)
-        .and_then(|condition| condition["message"].as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
-
 /// Whether a difference is the install namespace, which stays, or what Kubernetes puts into any.
-fn came_with_the_namespace(line: &str) -> bool {
+pub(super) fn came_with_the_namespace(line: &str) -> bool {
     [
         format!("Namespace. /{NAMESPACE}"),
         format!("ServiceAccount. {NAMESPACE}/default"),
@@ -454,73 +302,4 @@ fn came_with_the_namespace(line: &str) -> bool {
     ]
     .iter()
     .any(|key| line == format!("only in the second: {key}"))
-}
-
-fn identity(object: &InventoryObject) -> [String; 4] {
-    [
-        object.group.clone(),
-        object.kind.clone(),
-        object.namespace.clone().unwrap_or_default(),
-        object.name.clone(),
-    ]
-}
-
-/// Group, kind, namespace and name of everything that a bundle is rendered to.
-fn rendered(files: &MemoryTree) -> Result<BTreeSet<[String; 4]>> {
-    let options = RenderOptions {
-        install_namespace: NAMESPACE.to_owned(),
-        target_namespaces: None,
-        certificates: CertificateProvider::Own,
-    };
-    let rendered = registry_v1::render(&registry_v1::load(files)?, &options)?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(rendered
-        .objects
-        .iter()
-        .map(|object| {
-            let version = text(&object["apiVersion"]);
-            let group = version.split_once('/').map_or("", |(group, _)| group);
-            let namespace = text(&object["metadata"]["namespace"]);
-            let kind = text(&object["kind"]);
-            [
-                group.to_owned(),
-                kind,
-                namespace,
-                text(&object["metadata"]["name"]),
-            ]
-        })
-        .collect())
-}
-
-#[tokio::test]
-async fn every_bundle_works_and_goes_without_a_trace_or_is_refused_with_its_reason() -> Result<()> {
-    let corpus = Corpus::new().await?;
-    let before = Snapshot::take(&corpus.client).await?;
-    let cases = Case::all()?;
-    let (count, start) = (cases.len(), Instant::now());
-    let mut failures: Vec<String> = Vec::new();
-    for round in rounds(cases) {
-        let outcomes = join_all(round.iter().map(|case| corpus.try_case(case))).await;
-        for (case, outcome) in round.iter().zip(outcomes) {
-            if let Err(error) = outcome {
-                failures.push(format!("{}: {error:#}", case.bundle));
-            }
-        }
-        if let Err(error) = corpus.is_as_before(&before).await {
-            let bundles: Vec<&str> = round.iter().map(|case| case.bundle.as_str()).collect();
-            failures.push(format!("after {}: {error:#}", bundles.join(", ")));
-        }
-    }
-    report::line(&format!(
-        "{count} bundles in {:.1} s",
-        start.elapsed().as_secs_f64()
-    ));
-    for line in corpus.suite.log("rukpak")?.lines() {
-        // Nobody else writes here: rukpak would stand in its own way.
-        if line.contains("the object has been modified") {
-            failures.push(line.to_owned());
-        }
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    Ok(())
 }

@@ -1,0 +1,44 @@
+//! Every bundle in its turn.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use futures::future::join_all;
+use olm_tests::report;
+use olm_tests::snapshot::Snapshot;
+
+use super::cases::{Case, rounds};
+use super::trial::Corpus;
+
+#[tokio::test]
+async fn every_bundle_works_and_goes_without_a_trace_or_is_refused_with_its_reason() -> Result<()> {
+    let corpus = Corpus::new().await?;
+    let before = Snapshot::take(&corpus.client).await?;
+    let cases = Case::all()?;
+    let (count, start) = (cases.len(), Instant::now());
+    let mut failures: Vec<String> = Vec::new();
+    for round in rounds(cases) {
+        let outcomes = join_all(round.iter().map(|case| corpus.try_case(case))).await;
+        for (case, outcome) in round.iter().zip(outcomes) {
+            if let Err(error) = outcome {
+                failures.push(format!("{}: {error:#}", case.bundle));
+            }
+        }
+        if let Err(error) = corpus.is_as_before(&before).await {
+            let bundles: Vec<&str> = round.iter().map(|case| case.bundle.as_str()).collect();
+            failures.push(format!("after {}: {error:#}", bundles.join(", ")));
+        }
+    }
+    report::line(&format!(
+        "{count} bundles in {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
+    for line in corpus.suite.log("rukpak")?.lines() {
+        // Nobody else writes here: rukpak would stand in its own way.
+        if line.contains("the object has been modified") {
+            failures.push(line.to_owned());
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    Ok(())
+}

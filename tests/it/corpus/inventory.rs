@@ -1,0 +1,48 @@
+//! What of a bundle has to be on the cluster.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use olm_api::bundle_deployment::InventoryObject;
+use olm_bundle::registry_v1::{self, CertificateProvider, RenderOptions};
+use olm_tree::MemoryTree;
+use serde_json::Value;
+
+/// The namespace that everything is installed in.
+pub(super) const NAMESPACE: &str = "olm-test-install";
+
+pub(super) fn identity(object: &InventoryObject) -> [String; 4] {
+    [
+        object.group.clone(),
+        object.kind.clone(),
+        object.namespace.clone().unwrap_or_default(),
+        object.name.clone(),
+    ]
+}
+
+/// Group, kind, namespace and name of everything that a bundle is rendered to.
+pub(super) fn rendered(files: &MemoryTree) -> Result<BTreeSet<[String; 4]>> {
+    let options = RenderOptions {
+        install_namespace: NAMESPACE.to_owned(),
+        target_namespaces: None,
+        certificates: CertificateProvider::Own,
+    };
+    let rendered = registry_v1::render(&registry_v1::load(files)?, &options)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(rendered
+        .objects
+        .iter()
+        .map(|object| {
+            let version = text(&object["apiVersion"]);
+            let group = version.split_once('/').map_or("", |(group, _)| group);
+            let namespace = text(&object["metadata"]["namespace"]);
+            let kind = text(&object["kind"]);
+            [
+                group.to_owned(),
+                kind,
+                namespace,
+                text(&object["metadata"]["name"]),
+            ]
+        })
+        .collect())
+}

@@ -1,0 +1,163 @@
+//! A plain bundle, from its installation to its removal.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, ResourceExt as _};
+use olm_tests::Wait;
+use olm_tests::wait::{self, message};
+use serde_json::json;
+
+use super::cluster::{OWNER_NAME, PLAIN, RukpakCluster};
+use super::objects::{config_map, namespace, widget, widgets};
+use super::status::active;
+
+#[tokio::test]
+async fn a_plain_bundle_is_installed_repaired_replaced_and_removed() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "plain");
+    let first = fixture
+        .push(
+            "plain:v1",
+            &[
+                ("manifests/0.yaml", namespace("plain")),
+                ("manifests/1.yaml", config_map("plain", "kept", "1")),
+                ("manifests/2.yaml", config_map("plain", "dropped", "1")),
+                ("manifests/3.yaml", widgets()),
+                ("manifests/4.yaml", widget("plain", "shipped")),
+            ],
+        )
+        .await?;
+    fixture.deploy("plain", PLAIN, &first).await?;
+    let deployment = fixture.installed("plain").await?;
+    let bundle = active(&deployment);
+    assert_eq!(
+        message(&deployment, "Installed"),
+        format!("Instantiated bundle {bundle} successfully")
+    );
+    assert_eq!(
+        message(&deployment, "Healthy"),
+        "BundleDeployment is healthy"
+    );
+    assert_eq!(
+        message(&deployment, "HasValidBundle"),
+        format!("Successfully unpacked the {bundle} Bundle")
+    );
+    let owner = fixture
+        .bundles
+        .get(&bundle)
+        .await?
+        .owner_references()
+        .first()
+        .cloned();
+    assert_eq!(owner.map(|owner| owner.name), Some("plain".to_owned()));
+    let status = deployment.status.context("no status")?;
+    let inventory = status.inventory.context("no inventory")?;
+    assert_eq!(inventory.objects.len(), 5);
+    assert!(inventory.applying.is_none());
+
+    // Drift is repaired, also while the next template cannot be had.
+    maps.delete("kept", &DeleteParams::default()).await?;
+    Wait::new("what was deleted is back")
+        .logs(&fixture.suite)
+        .object(&maps, "kept", |_| true)
+        .await?;
+    let absent = format!("{}/plain:absent", fixture.registry.host());
+    fixture.deploy("plain", PLAIN, &absent).await?;
+    let failing = fixture
+        .said("plain", "HasValidBundle", "UnpackFailed")
+        .await?;
+    assert!(message(&failing, "HasValidBundle").starts_with("Failed to unpack the plain-"));
+    assert_eq!(active(&failing), bundle);
+    let before = wait::condition(&failing, "Installed").context("no Installed")?;
+    assert_eq!(before["status"], "True");
+    assert_eq!(before["observedGeneration"], 1);
+    assert_eq!(fixture.bundles_of("plain").await?.len(), 2);
+    let changed = json!({"data": {"key": "changed"}});
+    maps.patch("kept", &PatchParams::default(), &Patch::Merge(&changed))
+        .await?;
+    Wait::new("what was changed is as before")
+        .logs(&fixture.suite)
+        .object(&maps, "kept", |map| {
+            map.data.as_ref().is_some_and(|data| data["key"] == "1")
+        })
+        .await?;
+
+    // The next version: what it drops goes, and so do the Bundles before it. The definition has
+    // instances of users and stays.
+    let resource =
+        ApiResource::from_gvk(&GroupVersionKind::gvk("rukpak.example.com", "v1", "Widget"));
+    let instances: Api<DynamicObject> =
+        Api::namespaced_with(fixture.client.clone(), "plain", &resource);
+    let users: DynamicObject = serde_json::from_value(widget("plain", "users"))?;
+    instances.create(&PostParams::default(), &users).await?;
+    let second = fixture
+        .push(
+            "plain:v2",
+            &[
+                ("manifests/0.yaml", namespace("plain")),
+                ("manifests/1.yaml", config_map("plain", "kept", "2")),
+            ],
+        )
+        .await?;
+    fixture.deploy("plain", PLAIN, &second).await?;
+    let deployment = fixture.installed("plain").await?;
+    assert_ne!(active(&deployment), bundle);
+    assert_eq!(maps.get("kept").await?.data.unwrap_or_default()["key"], "2");
+    Wait::new("what was dropped is gone")
+        .logs(&fixture.suite)
+        .gone(&maps, "dropped")
+        .await?;
+    Wait::new("only the active Bundle is left")
+        .logs(&fixture.suite)
+        .value(async || {
+            Ok((fixture.bundles_of("plain").await? == [active(&deployment)]).then_some(()))
+        })
+        .await?;
+    let crds: Api<CustomResourceDefinition> = Api::all(fixture.client.clone());
+    assert!(crds.get_opt("widgets.rukpak.example.com").await?.is_some());
+    assert!(instances.get_opt("users").await?.is_some());
+
+    fixture.uninstall("plain").await?;
+    assert!(crds.get_opt("widgets.rukpak.example.com").await?.is_none());
+    assert!(maps.get_opt("kept").await?.is_none());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_that_another_took_does_not_stop_the_repair_of_the_rest() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "partly");
+    let reference = fixture
+        .push(
+            "partly:v1",
+            &[
+                ("manifests/0.yaml", namespace("partly")),
+                ("manifests/1.yaml", config_map("partly", "gone", "1")),
+                ("manifests/2.yaml", config_map("partly", "taken", "1")),
+            ],
+        )
+        .await?;
+    fixture.deploy("partly", PLAIN, &reference).await?;
+    fixture.installed("partly").await?;
+    let take = json!({"metadata": {"labels": {OWNER_NAME: "another"}}});
+    maps.patch("taken", &PatchParams::default(), &Patch::Merge(&take))
+        .await?;
+    let failed = fixture.said("partly", "Healthy", "ReconcileFailed").await?;
+    assert_eq!(
+        message(&failed, "Healthy"),
+        "cannot repair what is installed: ConfigMap \"taken\" in namespace \"partly\" exists and \
+         is owned by BundleDeployment \"another\", not by BundleDeployment \"partly\""
+    );
+    maps.delete("gone", &DeleteParams::default()).await?;
+    Wait::new("what was deleted is back")
+        .logs(&fixture.suite)
+        .object(&maps, "gone", |_| true)
+        .await?;
+    fixture.uninstall("partly").await?;
+    assert!(maps.get_opt("gone").await?.is_none());
+    assert!(maps.get_opt("taken").await?.is_some());
+    Ok(())
+}
