@@ -10,9 +10,6 @@
 mod admission;
 mod apply;
 mod catalogd;
-mod catalogd_life;
-mod catalogd_replicas;
-mod catalogd_serving;
 mod corpus;
 mod harness;
 mod rukpak;

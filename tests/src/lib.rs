@@ -43,7 +43,6 @@
 pub mod assets;
 pub mod bench;
 mod build;
-pub mod catalogd;
 pub mod certificates;
 pub mod chart;
 pub mod content;
