@@ -1,5 +1,5 @@
 # Commands of this repository. `make help` lists them.
-# `make demo` and `make test` need Rust, Go and make; they bring everything else themselves.
+# `make demo` and `make test` need Rust, Go, a C compiler and make; they bring everything else themselves.
 
 CARGO ?= cargo
 # The image that `make images` builds and the chart runs by default.
@@ -47,6 +47,10 @@ gen: ## Write the generated files: custom resource definitions and roles
 .PHONY: verify
 verify: ## Check that the generated files are up to date
 	$(CARGO) xtask gen --check
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of foreign bytes (SECONDS=600 for each target, TARGETS="fuzz-layers …" for some)
+	hack/fuzz $(or $(SECONDS),60) $(TARGETS)
 
 .PHONY: bench
 bench: ## Measure times and memory of a release build on a real control plane
