@@ -22,6 +22,8 @@ pub(crate) const WIDTH: usize = 8;
 #[derive(Clone)]
 pub struct Applier {
     pub(crate) requests: Requests,
+    /// For watches, which are silent for long.
+    pub(crate) streaming: Client,
     discovery: Arc<Discovery>,
 }
 
@@ -36,11 +38,22 @@ impl fmt::Debug for Applier {
 impl Applier {
     /// An applier that writes as `field_manager`, which must never change between releases: what
     /// was applied under another name is not taken away when the manifest drops it.
+    ///
+    /// `client` should give up on answers that stall; see [`Applier::watching_through`].
     pub fn new(client: Client, field_manager: impl Into<String>) -> Self {
         Self {
+            streaming: client.clone(),
             requests: Requests::new(client.clone(), field_manager.into()),
             discovery: Arc::new(Discovery::new(client)),
         }
+    }
+
+    /// Watches through `client`, which must not give up on an answer that is silent for minutes.
+    /// Without this the client of [`Applier::new`] has to do.
+    #[must_use]
+    pub fn watching_through(mut self, client: Client) -> Self {
+        self.streaming = client;
+        self
     }
 
     /// What is known of the served kinds.

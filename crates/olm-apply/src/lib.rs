@@ -14,8 +14,8 @@
 //!
 //! **Guarantees.**
 //!
-//! * Nothing is written before the API server has accepted every object in a dry run, as far as
-//!   that is possible.
+//! * No object of a set is written before the API server has accepted every one of them in a dry
+//!   run, as far as that is possible.
 //! * An object that is not the owner's is never written to and never deleted. Ownership is two
 //!   labels; an object of the inventory that lost one or both of them stays the owner's while it
 //!   carries the entry of the owner's field manager and nobody else's labels.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use futures::stream::{self, StreamExt as _};
 use kube::api::ObjectMeta;
 
-use crate::applier::Applier;
+use crate::applier::{Applier, WIDTH};
 use crate::discovery::{Resource, in_order_of_preference};
 use crate::error::{ApplyError, RequestError};
 use crate::identity::ObjectId;
@@ -42,9 +43,8 @@ impl Applier {
                     .map(|version| (group.name.clone(), version)),
             );
         }
-        let selector = owner.selector();
         let mut seen = BTreeSet::new();
-        let mut found = Vec::new();
+        let mut kinds = Vec::new();
         for (group, version) in versions {
             let resources = match self.discovery().all(&group, &version).await {
                 Ok(resources) => resources,
@@ -54,12 +54,24 @@ impl Applier {
                     continue;
                 }
             };
-            for resource in resources {
-                if seen.insert((group.clone(), resource.api.kind.clone())) {
-                    self.owned_of_kind(&resource, &selector, &mut found).await?;
-                }
-            }
+            let new = resources
+                .into_iter()
+                .filter(|resource| seen.insert((group.clone(), resource.api.kind.clone())));
+            kinds.extend(new);
         }
+        let selector = owner.selector();
+        let mut found = Vec::new();
+        // Owned: a stream that borrows here makes a future that cannot be boxed.
+        let mut lists = stream::iter(kinds)
+            .map(|kind| {
+                let selector = selector.clone();
+                async move { self.owned_of_kind(&kind, &selector).await }
+            })
+            .buffer_unordered(WIDTH);
+        while let Some(owned) = lists.next().await {
+            found.extend(owned?);
+        }
+        drop(lists);
         phases::sort(&mut found);
         Ok(found)
     }
@@ -68,8 +80,8 @@ impl Applier {
         &self,
         resource: &Resource,
         selector: &str,
-        found: &mut Vec<ObjectId>,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<Vec<ObjectId>, ApplyError> {
+        let mut found = Vec::new();
         let mut page: Option<String> = None;
         loop {
             let list = self
@@ -79,7 +91,7 @@ impl Applier {
             let list = match list {
                 Ok(list) => list,
                 // Some kinds can be read and patched by name only.
-                Err(error) if matches!(error.code(), Some(404 | 405)) => return Ok(()),
+                Err(error) if matches!(error.code(), Some(404 | 405)) => return Ok(found),
                 Err(source) => {
                     return Err(ApplyError::List {
                         kind: resource.api.kind.clone(),
@@ -105,7 +117,7 @@ impl Applier {
             );
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = Some(token),
-                None => return Ok(()),
+                None => return Ok(found),
             }
         }
     }

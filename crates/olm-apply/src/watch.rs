@@ -125,10 +125,13 @@ impl ManagedWatches {
     /// Watches every kind of an inventory. Called before the inventory is applied, no later change
     /// is missed; kinds that are not served yet are left out, so call it after applying, too.
     ///
+    /// Returns whether every watch has begun: `false` where one did not within
+    /// [`WatchOptions::begin_within`]. It goes on trying, and until it has begun changes are missed.
+    ///
     /// # Errors
     ///
     /// The API server does not say which kinds it serves.
-    pub async fn ensure(&self, inventory: &[ObjectId]) -> Result<(), ApplyError> {
+    pub async fn ensure(&self, inventory: &[ObjectId]) -> Result<bool, ApplyError> {
         let mut kinds: BTreeMap<Kind, &ObjectId> = BTreeMap::new();
         for id in inventory {
             kinds
@@ -151,8 +154,8 @@ impl ManagedWatches {
             .iter_mut()
             .map(|begun| async { begun.wait_for(|begun| *begun).await.is_ok() });
         // A kind that cannot be listed keeps trying by itself; the pass goes on.
-        let _ = timeout(self.shared.options.begin_within, join_all(begun)).await;
-        Ok(())
+        let begun = timeout(self.shared.options.begin_within, join_all(begun)).await;
+        Ok(begun.is_ok_and(|begun| begun.into_iter().all(|begun| begun)))
     }
 
     /// Number of kinds that are watched.
@@ -265,7 +268,7 @@ impl KindWatch {
     }
 
     async fn run(&mut self) {
-        let client = self.shared.applier.requests.client().clone();
+        let client = self.shared.applier.streaming.clone();
         let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &self.resource.api);
         let selector = format!("{OWNER_KIND}={}", self.shared.owner_kind);
         let config = watcher::Config::default().labels(&selector);

@@ -29,7 +29,9 @@ pub(crate) struct Contents {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Held for reading while content is fetched, and for writing while content is removed.
+    /// Held for reading while content is fetched or looked up, and for writing while content is
+    /// removed. Nobody waits to write: behind a writer that waits for a long fetch, every reader
+    /// would wait, too.
     filling: RwLock<()>,
     /// When each digest was last used.
     used: Mutex<HashMap<Digest, Instant>>,
@@ -98,6 +100,7 @@ impl Contents {
     }
 
     /// Removes `digest` unless it was used a moment ago or `referred` says that somebody needs it.
+    /// While something is fetched it is left to [`Contents::sweep`].
     ///
     /// # Errors
     ///
@@ -107,7 +110,9 @@ impl Contents {
         digest: &Digest,
         referred: impl FnOnce() -> bool,
     ) -> Result<(), StoreError> {
-        let _filling = self.shared.filling.write().await;
+        let Ok(_alone) = self.shared.filling.try_write() else {
+            return Ok(());
+        };
         if self.is_recent(digest) || referred() {
             return Ok(());
         }
@@ -117,17 +122,23 @@ impl Contents {
             .map(|_removed| ())
     }
 
-    /// Removes everything that is neither in `referred` nor was used a moment ago.
+    /// Removes everything that is neither in `referred` nor was used a moment ago; returns what
+    /// that was. `None`, and nothing is removed, while something is fetched or where nobody knows
+    /// what is referred to.
     ///
     /// # Errors
     ///
     /// The disk refuses.
     pub(crate) async fn sweep(
         &self,
-        referred: impl FnOnce() -> HashSet<Digest>,
-    ) -> Result<Vec<Digest>, StoreError> {
-        let _filling = self.shared.filling.write().await;
-        let mut keep = referred();
+        referred: impl FnOnce() -> Option<HashSet<Digest>>,
+    ) -> Result<Option<Vec<Digest>>, StoreError> {
+        let Ok(_alone) = self.shared.filling.try_write() else {
+            return Ok(None);
+        };
+        let Some(mut keep) = referred() else {
+            return Ok(None);
+        };
         {
             let mut used = self
                 .shared
@@ -140,7 +151,7 @@ impl Contents {
         let store = self.store.clone();
         blocking(move || {
             store.sweep()?;
-            store.retain(|digest| keep.contains(digest))
+            store.retain(|digest| keep.contains(digest)).map(Some)
         })
         .await
     }
@@ -173,5 +184,62 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
             // The runtime is going away and this task with it.
             Err(_cancelled) => std::future::pending().await,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use futures::FutureExt as _;
+    use olm_registry::ClientConfig;
+
+    use super::*;
+
+    fn digest(letter: char) -> Digest {
+        format!("sha256:{}", letter.to_string().repeat(64))
+            .parse()
+            .unwrap()
+    }
+
+    /// A store with one content for each letter, none of them used a moment ago.
+    fn contents(directory: &Path, letters: &[char]) -> Contents {
+        let registry = Client::new(ClientConfig::default()).unwrap();
+        let contents = Contents::open(directory, registry).unwrap();
+        for &letter in letters {
+            let pending = contents.store.begin().unwrap();
+            let path = RelPath::parse("manifests/a.yaml").unwrap();
+            pending.write(&path, b"{}").unwrap();
+            pending.commit(&digest(letter)).unwrap();
+        }
+        contents
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_remove_content_makes_nobody_wait_behind_a_fetch() {
+        let directory = tempfile::tempdir().unwrap();
+        let contents = contents(directory.path(), &['a']);
+        let fetching = contents.shared.filling.read().await;
+        let released = contents.release(&digest('a'), || false).now_or_never();
+        assert!(released.unwrap().is_ok());
+        let swept = contents.sweep(|| Some(HashSet::new())).now_or_never();
+        assert_eq!(swept.unwrap().unwrap(), None);
+        assert!(contents.get(&digest('a')).await.unwrap().is_some());
+        drop(fetching);
+    }
+
+    #[tokio::test]
+    async fn only_what_is_neither_referred_to_nor_in_use_is_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        let contents = contents(directory.path(), &['a', 'b', 'c']);
+        assert_eq!(contents.sweep(|| None).await.unwrap(), None);
+        contents.get(&digest('a')).await.unwrap().unwrap();
+        let referred = || Some(HashSet::from([digest('b')]));
+        let swept = contents.sweep(referred).await.unwrap();
+        assert_eq!(swept, Some(vec![digest('c')]));
+        contents.release(&digest('a'), || false).await.unwrap();
+        contents.release(&digest('b'), || true).await.unwrap();
+        assert!(contents.get(&digest('a')).await.unwrap().is_some());
+        assert!(contents.get(&digest('b')).await.unwrap().is_some());
     }
 }

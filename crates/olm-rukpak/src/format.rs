@@ -1,6 +1,8 @@
 //! Bundle formats by provisioner class: what is checked when content is unpacked, and the objects
 //! that it becomes when it is deployed.
 
+use std::collections::BTreeMap;
+
 use olm_api::names;
 use olm_bundle::plain_v0::{self, PlainError};
 use olm_bundle::registry_v1::{
@@ -41,6 +43,15 @@ pub(crate) enum FormatError {
     /// It is not a `registry+v1` bundle.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// It is not a `registry+v1` bundle, and one of the other format.
+    #[error(
+        "{0}; the content looks like a plain+v0 bundle, whose provisioner class is {plain}",
+        plain = names::PROVISIONER_PLAIN
+    )]
+    PlainGiven(LoadError),
+    /// There is configuration for a format that cannot be configured yet.
+    #[error("spec.config is not supported for provisioner class \"{0}\"")]
+    Config(&'static str),
     /// It contradicts itself or asks for what is not supported.
     #[error(
         "convert registry+v1 bundle to plain+v0 bundle: {}",
@@ -62,6 +73,41 @@ pub(crate) enum FormatError {
     /// It is installed in a namespace, and none is known.
     #[error("the bundle names no namespace to be installed in: set spec.installNamespace")]
     NoNamespace,
+}
+
+/// Refuses configuration that would change nothing although it should. Plain bundles have none, and
+/// theirs is ignored, as upstream does.
+pub(crate) fn check_config(
+    class: &str,
+    config: Option<&BTreeMap<String, Value>>,
+) -> Result<(), FormatError> {
+    let is_set = config.is_some_and(|config| !config.is_empty());
+    match Format::of_class(class) {
+        Some(Format::Registry) if is_set => Err(FormatError::Config(names::PROVISIONER_REGISTRY)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a `registry+v1` bundle; where it is none, says so if it is one of the other format.
+fn load_registry(tree: &dyn Tree) -> Result<registry_v1::Bundle, FormatError> {
+    registry_v1::load(tree).map_err(|error| {
+        let lacks_what_makes_it_one = matches!(
+            error,
+            LoadError::Metadata(_) | LoadError::NoClusterServiceVersion
+        );
+        let is_plain = || {
+            let objects = plain_v0::load(tree).unwrap_or_default();
+            !objects.is_empty()
+                && !objects
+                    .iter()
+                    .any(|object| object["kind"] == "ClusterServiceVersion")
+        };
+        if lacks_what_makes_it_one && is_plain() {
+            FormatError::PlainGiven(error)
+        } else {
+            FormatError::Load(error)
+        }
+    })
 }
 
 /// Errors of a validation may carry the prefix themselves; it is wanted once.
@@ -104,7 +150,7 @@ impl Format {
                 plain_v0::load(tree)?;
             }
             Self::Registry => {
-                let bundle = registry_v1::load(tree)?;
+                let bundle = load_registry(tree)?;
                 bundle.validate().map_err(FormatError::Invalid)?;
                 if bundle.uses_conversion_webhooks() {
                     return Err(FormatError::ConversionWebhooks);
@@ -240,6 +286,39 @@ mod tests {
             Format::Plain.check(&tree(files)).unwrap_err().to_string(),
             text
         );
+    }
+
+    #[test]
+    fn a_plain_bundle_that_is_given_as_another_says_which_class_it_has() {
+        let config_map = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}"#;
+        let plain = tree(&[("manifests/a.yaml", config_map)]);
+        let text = Format::Registry.check(&plain).unwrap_err().to_string();
+        assert!(
+            text.ends_with(
+                "; the content looks like a plain+v0 bundle, whose provisioner class is \
+                 core-rukpak-io-plain"
+            ),
+            "{text}"
+        );
+        let neither = Format::Registry.check(&tree(&[])).unwrap_err().to_string();
+        assert!(!neither.contains("plain+v0 bundle, whose"), "{neither}");
+    }
+
+    #[rstest]
+    #[case::none(names::PROVISIONER_REGISTRY, None, true)]
+    #[case::empty(names::PROVISIONER_REGISTRY, Some(json!({})), true)]
+    #[case::set(names::PROVISIONER_REGISTRY, Some(json!({"watchNamespace": "a"})), false)]
+    #[case::ignored(names::PROVISIONER_PLAIN, Some(json!({"a": 1})), true)]
+    fn configuration_that_would_be_without_effect_is_refused(
+        #[case] class: &str,
+        #[case] config: Option<Value>,
+        #[case] is_fine: bool,
+    ) {
+        let config = config.map(|config| serde_json::from_value(config).unwrap());
+        let answer = check_config(class, config.as_ref()).map_err(|error| error.to_string());
+        let refusal = "spec.config is not supported for provisioner class \
+                       \"core-rukpak-io-registry\"";
+        assert_eq!(answer.err().as_deref(), (!is_fine).then_some(refusal));
     }
 
     #[test]

@@ -17,7 +17,9 @@
 //!   that was pinned.
 //! * What is installed stays installed and repaired while a new template is pending, fails to
 //!   unpack or is refused, and while registries are away.
-//! * Nothing is written before everything was tried; nothing that is somebody else's is written to.
+//! * No object of a bundle is written before all of them were tried; nothing that is somebody else's
+//!   is written to. The install namespace is made first, as objects in it cannot be tried without
+//!   it, and stays.
 //! * `Installed` is true only when everything is applied and works, and speaks of a generation.
 //! * No progress lives in memory alone.
 //!
@@ -39,6 +41,7 @@ mod messages;
 mod pin;
 mod process;
 pub mod rbac;
+mod undecodable;
 mod webhook;
 
 pub use args::{Cli, Command, ManagerArgs, WebhooksArgs};

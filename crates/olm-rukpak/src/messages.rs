@@ -4,6 +4,7 @@
 
 use std::error::Error;
 
+use olm_api::names;
 use olm_runtime::Chain;
 
 /// Prefix of everything that goes wrong while content is fetched.
@@ -43,11 +44,50 @@ pub(crate) fn installed(bundle: &str) -> String {
     format!("Instantiated bundle {bundle} successfully")
 }
 
+/// What is said of an installation that failed: `why`, and where a `registry+v1` bundle was given as
+/// a plain one, which class it has. As a plain bundle it could be meant all the same, where the kind
+/// of its description is served.
+pub(crate) fn install_failed(why: String, class: &str) -> String {
+    const UNKNOWN: &str = "no matches for kind \"ClusterServiceVersion\"";
+    if class == names::PROVISIONER_PLAIN && why.contains(UNKNOWN) {
+        let registry = names::PROVISIONER_REGISTRY;
+        return format!(
+            "{why}\nif this is a registry+v1 bundle, its provisioner class \
+             (spec.template.spec.provisionerClassName) is {registry}"
+        );
+    }
+    why
+}
+
 /// The finalizer of a Bundle failed.
 pub(crate) fn finalizer_failed(error: &(dyn Error + 'static)) -> String {
     format!(
         "finalizer \"{}\" failed: {}",
-        olm_api::names::FINALIZER_BUNDLE,
+        names::FINALIZER_BUNDLE,
         Chain(error)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const MISSING: &str = "required resource not found: no matches for kind \
+                           \"ClusterServiceVersion\" in version \"operators.coreos.com/v1alpha1\"";
+
+    #[rstest]
+    #[case(MISSING, "core-rukpak-io-plain", true)]
+    #[case(MISSING, "core-rukpak-io-registry", false)]
+    #[case("anything else", "core-rukpak-io-plain", false)]
+    fn a_registry_bundle_that_is_given_as_a_plain_one_says_which_class_it_has(
+        #[case] why: &str,
+        #[case] class: &str,
+        #[case] has_hint: bool,
+    ) {
+        let text = install_failed(why.to_owned(), class);
+        assert!(text.starts_with(why));
+        assert_eq!(text.ends_with("is core-rukpak-io-registry"), has_hint);
+    }
 }

@@ -28,6 +28,8 @@ const DRIFT_QUEUE: usize = 256;
 
 /// Time between two looks for content that nobody refers to.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// Time until the next look where this one was not possible.
+const SWEEP_AGAIN: Duration = Duration::from_secs(30);
 
 /// Passes at the same time. Those over BundleDeployments wait for the API server most of the time,
 /// those over Bundles for registries.
@@ -79,7 +81,7 @@ pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
     let namespace = process.namespace().to_owned();
     let events = process.events();
 
-    let applier = Applier::new(streaming.clone(), MANAGER_APPLY);
+    let applier = Applier::new(client.clone(), MANAGER_APPLY).watching_through(streaming.clone());
     let (drift, drifted) = mpsc::channel(DRIFT_QUEUE);
     let watches = ManagedWatches::new(
         &applier,
@@ -149,22 +151,30 @@ fn names(
     })
 }
 
-/// Removes content that nobody refers to, at the start and then every ten minutes.
+/// Removes content that nobody refers to, at the start and then every ten minutes; where that is
+/// not known or something is being fetched, a little later.
 async fn sweep(contents: &Contents, references: &References, token: &CancellationToken) {
     tokio::select! {
         () = token.cancelled() => return,
         ready = references.ready() => if !ready { return },
     }
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
+        let pause = match contents.sweep(|| references.digests(None)).await {
+            Ok(None) => SWEEP_AGAIN,
+            Ok(Some(removed)) => {
+                if !removed.is_empty() {
+                    tracing::info!(removed = removed.len(), "removed unused content");
+                }
+                SWEEP_EVERY
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "cannot remove unused content");
+                SWEEP_EVERY
+            }
+        };
         tokio::select! {
             () = token.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        match contents.sweep(|| references.digests(None)).await {
-            Ok(removed) if removed.is_empty() => {}
-            Ok(removed) => tracing::info!(removed = removed.len(), "removed unused content"),
-            Err(error) => tracing::warn!(error = %Chain(&error), "cannot remove unused content"),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

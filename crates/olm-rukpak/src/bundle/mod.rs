@@ -3,10 +3,12 @@
 mod error;
 mod reconcile;
 mod status;
+mod undecodable;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kube::{Api, Client};
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
@@ -77,20 +79,28 @@ impl References {
     }
 
     /// Every digest that a Bundle is pinned to or that a BundleDeployment runs or applies, leaving
-    /// out the Bundle with the UID `except`.
-    pub(crate) fn digests(&self, except: Option<&str>) -> HashSet<Digest> {
-        let bundles = self.bundles.all();
+    /// out the Bundle with the UID `except`. `None` where that is not known: while the caches are
+    /// not filled, and where an object does not decode.
+    pub(crate) fn digests(&self, except: Option<&str>) -> Option<HashSet<Digest>> {
+        if self.ready().now_or_never() != Some(true) {
+            return None;
+        }
+        let (bundles, deployments) = (self.bundles.all(), self.deployments.all());
+        let all_decode = self.bundles.references().len() == bundles.len()
+            && self.deployments.references().len() == deployments.len();
+        if !all_decode {
+            return None;
+        }
         let pinned = bundles
             .iter()
             .filter(|bundle| except.is_none() || bundle.metadata.uid.as_deref() != except)
             .filter_map(|bundle| pin::digest(bundle.status.as_ref()?));
-        let deployments = self.deployments.all();
         let applied = deployments
             .iter()
             .filter_map(|deployment| deployment.status.as_ref()?.inventory.as_ref())
             .flat_map(|inventory| [&inventory.installed, &inventory.applying])
             .flatten()
             .filter_map(|applied| applied.content_digest.parse().ok());
-        pinned.chain(applied).collect()
+        Some(pinned.chain(applied).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource as _, ResourceExt as _};
 use olm_api::bundle::{Bundle, BundleSource};
 use olm_api::conditions::UNPACKED;
@@ -61,6 +62,15 @@ impl Reconciler for BundleReconciler {
             }
         }
     }
+
+    async fn undecodable(
+        &self,
+        metadata: &ObjectMeta,
+        error: &str,
+        pass: &Pass,
+    ) -> Result<(), BundleError> {
+        self.cannot_read(metadata, error, pass).await
+    }
 }
 
 impl BundleReconciler {
@@ -114,7 +124,9 @@ impl BundleReconciler {
             reference: text.clone(),
             source,
         })?;
-        self.report(object, &Outcome::Unpacking, pass).await?;
+        if !status::is_failing(object) {
+            self.report(object, &Outcome::Unpacking, pass).await?;
+        }
         let fetched = pass
             .phase("fetch", self.fetch_within, async {
                 let secret = image.pull_secret.as_deref();
@@ -144,7 +156,10 @@ impl BundleReconciler {
         }
         if let Some(digest) = object.status.as_ref().and_then(pin::digest) {
             let uid = object.meta().uid.as_deref();
-            let referred = || self.references.digests(uid).contains(&digest);
+            let referred = || {
+                let known = self.references.digests(uid);
+                known.is_none_or(|known| known.contains(&digest))
+            };
             if let Err(error) = self.contents.release(&digest, referred).await {
                 let message = messages::finalizer_failed(&error);
                 self.report(object, &Outcome::CleanupFailed(message), pass)
@@ -167,10 +182,8 @@ impl BundleReconciler {
     ) -> Result<(), BundleError> {
         let status = status::project(object, outcome, pass.now());
         self.status.apply(object, &status).await?;
-        let before = object.status.iter().flat_map(|status| &status.conditions);
-        let before = before
-            .into_iter()
-            .find(|condition| condition.type_ == UNPACKED);
+        let before = object.status.as_ref();
+        let before = before.and_then(|status| conditions::get(&status.conditions, UNPACKED));
         let Some(now) = conditions::get(&status.conditions, UNPACKED) else {
             return Ok(());
         };

@@ -50,8 +50,15 @@ impl Outcome {
     }
 }
 
-/// The status after a pass. What the source once resolved to is kept whatever happens (it is pinned): content
-/// that was lost is fetched again from there.
+/// Whether the last attempt on this Bundle failed. It goes on saying so while it is tried again:
+/// the next result is news, the attempt is not.
+pub(crate) fn is_failing(object: &Bundle) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| status.phase.as_deref() == Some(phase::FAILING))
+}
+
+/// The status after a pass. What the source once resolved to is kept whatever happens, as it is
+/// pinned: content that was lost is fetched again from there.
 pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> BundleStatus {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation;

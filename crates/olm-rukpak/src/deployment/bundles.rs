@@ -7,6 +7,7 @@ use kube::ResourceExt as _;
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::conditions::{UNPACKED, deployment as reasons, unpack};
+use olm_runtime::conditions;
 
 use super::status::Said;
 use super::template;
@@ -44,11 +45,7 @@ pub(crate) fn standing(
     let Some(status) = &bundle.status else {
         return Standing::Pending;
     };
-    let Some(condition) = status
-        .conditions
-        .iter()
-        .find(|found| found.type_ == UNPACKED)
-    else {
+    let Some(condition) = conditions::get(&status.conditions, UNPACKED) else {
         return Standing::Pending;
     };
     match (condition.status.as_str(), condition.reason.as_str()) {

@@ -4,10 +4,9 @@
 //! the bundle's workload cannot read it. The leaf of each webhook Service is a Secret in the install
 //! namespace and an object of the installation like any other: owned, repaired, removed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
@@ -15,14 +14,9 @@ use kube::{Api, Client};
 use olm_api::labels::{OWNER_KIND, OWNER_KIND_BUNDLE_DEPLOYMENT, OWNER_NAME};
 use olm_bundle::registry_v1::{CaTarget, CaTargetKind, WebhookCertificate};
 use olm_runtime::certificates::{
-    CA_LIFETIME, IssueError, KeyPair, LEAF_LIFETIME, inspect, issue_ca, issue_leaf, needs_renewal,
+    Authority, CA_CERTIFICATE, IssueError, KeyPair, read_leaf, renewal_in, write_leaf,
 };
 use serde_json::{Value, json};
-
-const CA_CERTIFICATE: &str = "ca.crt";
-const CA_KEY: &str = "ca.key";
-const LEAF_CERTIFICATE: &str = "tls.crt";
-const LEAF_KEY: &str = "tls.key";
 
 /// Least time between two looks at certificates.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
@@ -86,7 +80,7 @@ pub(crate) async fn add(
         return Ok(None);
     }
     let authority = authority(client, system_namespace, deployment, now).await?;
-    let mut next = renewal(&authority.certificate, now);
+    let mut next = look_again(authority.certificate(), now);
     for certificate in wanted {
         let api: Api<Secret> = Api::namespaced(client.clone(), &certificate.namespace);
         let failed = |source| CertificateError::Api {
@@ -96,17 +90,20 @@ pub(crate) async fn add(
             source,
         };
         let found = api.get_opt(&certificate.secret).await.map_err(failed)?;
-        let pair = match found.and_then(|secret| reusable(&secret, certificate, &authority, now)) {
-            Some(pair) => pair,
-            None => issue_leaf(&authority, &certificate.dns_names, now, LEAF_LIFETIME).map_err(
-                |source| CertificateError::Issue {
+        let in_place = found
+            .and_then(|secret| read_leaf(secret.data.as_ref()?))
+            .filter(|leaf| authority.keeps(leaf, &certificate.dns_names, now));
+        let leaf = match in_place {
+            Some(leaf) => leaf,
+            None => authority
+                .issue_leaf(&certificate.dns_names, now)
+                .map_err(|source| CertificateError::Issue {
                     service: certificate.service.clone(),
                     source,
-                },
-            )?,
+                })?,
         };
-        next = next.min(renewal(&pair.certificate, now));
-        objects.push(leaf_secret(certificate, &pair, &authority));
+        next = next.min(look_again(&leaf.certificate, now));
+        objects.push(leaf_secret(certificate, &leaf, &authority));
         trust(objects, &certificate.ca_targets, &authority);
     }
     Ok(Some(next))
@@ -152,13 +149,13 @@ pub(crate) async fn remove_authority(
     }
 }
 
-/// Reads the authority, or makes it where there is none, it is damaged or it is old.
+/// Reads the authority; makes it where there is none or it is damaged, renews it where it is old.
 async fn authority(
     client: &Client,
     namespace: &str,
     deployment: &str,
     now: Timestamp,
-) -> Result<KeyPair, CertificateError> {
+) -> Result<Authority, CertificateError> {
     let name = authority_name(deployment);
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let failed = |operation| {
@@ -171,17 +168,20 @@ async fn authority(
         }
     };
     let found = api.get_opt(&name).await.map_err(failed("read"))?;
-    if let Some(pair) = found
+    let held = found
         .as_ref()
-        .and_then(|secret| pair(secret, CA_CERTIFICATE, CA_KEY))
-        && !needs_renewal(&pair.certificate, now)
-    {
-        return Ok(pair);
-    }
-    let made = issue_ca(&name, now, CA_LIFETIME).map_err(|source| CertificateError::Issue {
+        .and_then(|secret| Authority::read(secret.data.as_ref()?));
+    let unissued = |source| CertificateError::Issue {
         service: name.clone(),
         source,
-    })?;
+    };
+    let made = match held {
+        None => Authority::issue(&name, now).map_err(unissued)?,
+        Some(held) => match held.renew(&name, now).map_err(unissued)? {
+            None => return Ok(held),
+            Some(renewed) => renewed,
+        },
+    };
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.clone()),
@@ -202,10 +202,7 @@ async fn authority(
                 .and_then(|old| old.metadata.resource_version.clone()),
             ..ObjectMeta::default()
         },
-        data: Some(data([
-            (CA_CERTIFICATE, &made.certificate),
-            (CA_KEY, &made.key),
-        ])),
+        data: Some(made.write()),
         ..Secret::default()
     };
     let parameters = PostParams::default();
@@ -222,39 +219,22 @@ async fn authority(
     Ok(made)
 }
 
-/// The leaf in a Secret, if it is for these names, of this authority and young.
-fn reusable(
-    secret: &Secret,
-    wanted: &WebhookCertificate,
-    authority: &KeyPair,
-    now: Timestamp,
-) -> Option<KeyPair> {
-    let leaf = pair(secret, LEAF_CERTIFICATE, LEAF_KEY)?;
-    let names: BTreeSet<String> = wanted.dns_names.iter().cloned().collect();
-    let is_of_authority = text(secret, CA_CERTIFICATE)? == authority.certificate;
-    let is_for_names = inspect(&leaf.certificate).ok()?.names == names;
-    let fits = is_of_authority && is_for_names && !needs_renewal(&leaf.certificate, now);
-    fits.then_some(leaf)
-}
-
-fn leaf_secret(wanted: &WebhookCertificate, leaf: &KeyPair, authority: &KeyPair) -> Value {
-    let bytes = |text: &str| json!(ByteString(text.as_bytes().to_vec()));
+fn leaf_secret(wanted: &WebhookCertificate, leaf: &KeyPair, authority: &Authority) -> Value {
+    let mut data = write_leaf(leaf);
+    let bundle = ByteString(authority.bundle().into_bytes());
+    data.insert(CA_CERTIFICATE.to_owned(), bundle);
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "kubernetes.io/tls",
         "metadata": {"name": wanted.secret, "namespace": wanted.namespace},
-        "data": {
-            CA_CERTIFICATE: bytes(&authority.certificate),
-            LEAF_CERTIFICATE: bytes(&leaf.certificate),
-            LEAF_KEY: bytes(&leaf.key),
-        },
+        "data": data,
     })
 }
 
 /// Writes the authority into the objects that call the webhooks.
-fn trust(objects: &mut [Value], targets: &[CaTarget], authority: &KeyPair) {
-    let bundle = json!(ByteString(authority.certificate.as_bytes().to_vec()));
+fn trust(objects: &mut [Value], targets: &[CaTarget], authority: &Authority) {
+    let bundle = json!(ByteString(authority.bundle().into_bytes()));
     for object in objects {
         let found = targets.iter().find(|target| {
             object["kind"] == target.kind.as_str()
@@ -277,37 +257,11 @@ fn trust(objects: &mut [Value], targets: &[CaTarget], authority: &KeyPair) {
     }
 }
 
-/// Time until two thirds of the certificate's life are over, within the limits of looking again.
-fn renewal(certificate: &str, now: Timestamp) -> Duration {
-    let Ok(facts) = inspect(certificate) else {
-        return LOOK_AGAIN;
-    };
-    let life = facts.not_after.duration_since(facts.not_before);
-    let left = life * 2 / 3 - now.duration_since(facts.not_before);
-    let left = left.max(SignedDuration::ZERO).unsigned_abs();
-    left.clamp(LOOK_AGAIN, LOOK_AT_LEAST)
-}
-
-fn pair(secret: &Secret, certificate: &str, key: &str) -> Option<KeyPair> {
-    let certificate = text(secret, certificate)?;
-    inspect(&certificate).ok()?;
-    Some(KeyPair {
-        certificate,
-        key: text(secret, key)?,
-    })
-}
-
-fn text(secret: &Secret, key: &str) -> Option<String> {
-    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
-}
-
-fn data<const N: usize>(
-    entries: [(&str, &str); N],
-) -> std::collections::BTreeMap<String, ByteString> {
-    entries
-        .into_iter()
-        .map(|(key, text)| (key.to_owned(), ByteString(text.as_bytes().to_vec())))
-        .collect()
+/// Time until the certificate is due, within the limits of looking again.
+fn look_again(certificate: &str, now: Timestamp) -> Duration {
+    renewal_in(certificate, now)
+        .unwrap_or(LOOK_AGAIN)
+        .clamp(LOOK_AGAIN, LOOK_AT_LEAST)
 }
 
 #[cfg(test)]
@@ -318,10 +272,6 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_800_000_000).unwrap()
-    }
-
-    fn days(count: i64) -> SignedDuration {
-        SignedDuration::from_hours(24 * count)
     }
 
     fn wanted() -> WebhookCertificate {
@@ -337,33 +287,20 @@ mod tests {
         }
     }
 
-    fn made() -> (KeyPair, Secret) {
-        let authority = issue_ca("a-webhook-ca", now(), CA_LIFETIME).unwrap();
-        let wanted = wanted();
-        let leaf = issue_leaf(&authority, &wanted.dns_names, now(), LEAF_LIFETIME).unwrap();
-        let secret = serde_json::from_value(leaf_secret(&wanted, &leaf, &authority)).unwrap();
-        (authority, secret)
+    fn made() -> (Authority, KeyPair) {
+        let authority = Authority::issue("a-webhook-ca", now()).unwrap();
+        let leaf = authority.issue_leaf(&wanted().dns_names, now()).unwrap();
+        (authority, leaf)
     }
 
     #[test]
-    fn a_leaf_is_used_until_two_thirds_of_its_life_are_over() {
-        let (authority, secret) = made();
-        assert!(reusable(&secret, &wanted(), &authority, now() + days(59)).is_some());
-        assert!(reusable(&secret, &wanted(), &authority, now() + days(61)).is_none());
-    }
-
-    #[test]
-    fn a_leaf_of_another_authority_or_for_other_names_is_not_used() {
-        let (authority, secret) = made();
-        let other = issue_ca("a-webhook-ca", now(), CA_LIFETIME).unwrap();
-        assert!(reusable(&secret, &wanted(), &other, now()).is_none());
-        let moved = WebhookCertificate {
-            dns_names: vec!["b.a.svc".to_owned()],
-            ..wanted()
-        };
-        assert!(reusable(&secret, &moved, &authority, now()).is_none());
-        let damaged = Secret::default();
-        assert!(reusable(&damaged, &wanted(), &authority, now()).is_none());
+    fn the_secret_of_a_leaf_has_all_that_a_webhook_server_reads() {
+        let (authority, leaf) = made();
+        let secret = leaf_secret(&wanted(), &leaf, &authority);
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        let data = secret.data.unwrap();
+        assert_eq!(read_leaf(&data), Some(leaf));
+        assert_eq!(data["ca.crt"].0, authority.bundle().into_bytes());
     }
 
     #[test]
@@ -381,10 +318,11 @@ mod tests {
 
     #[test]
     fn the_next_look_is_never_far_away() {
-        let (_, secret) = made();
-        let certificate = text(&secret, LEAF_CERTIFICATE).unwrap();
-        assert_eq!(renewal(&certificate, now()), LOOK_AT_LEAST);
-        assert_eq!(renewal(&certificate, now() + days(80)), LOOK_AGAIN);
-        assert_eq!(renewal("damaged", now()), LOOK_AGAIN);
+        let (_, leaf) = made();
+        let certificate = leaf.certificate;
+        assert_eq!(look_again(&certificate, now()), LOOK_AT_LEAST);
+        let later = now() + jiff::SignedDuration::from_hours(24 * 80);
+        assert_eq!(look_again(&certificate, later), LOOK_AGAIN);
+        assert_eq!(look_again("damaged", now()), LOOK_AGAIN);
     }
 }

@@ -80,6 +80,9 @@ pub(crate) enum DeploymentError {
     /// The status cannot be written.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// One that does not decode is being uninstalled; when to look again.
+    #[error("objects of the bundle are still being deleted")]
+    StillGoing(Duration),
 }
 
 impl DeploymentError {
@@ -96,7 +99,7 @@ impl DeploymentError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Apply(error) => error.is_transient() && !matches!(error, ApplyError::Refused(_)),
-            Self::NoContent(_) | Self::Api(..) | Self::Status(_) => true,
+            Self::NoContent(_) | Self::Api(..) | Self::Status(_) | Self::StillGoing(_) => true,
             _ => false,
         }
     }
@@ -114,6 +117,7 @@ impl Failure for DeploymentError {
             Self::Apply(_) => "ApplyFailed",
             Self::Api(..) => "APIError",
             Self::Status(_) => "StatusFailed",
+            Self::StillGoing(_) => "Uninstalling",
         }
     }
 
@@ -122,6 +126,7 @@ impl Failure for DeploymentError {
             // Neither the content nor the configuration gets better by waiting.
             Self::Format(_) | Self::Namespace(_) | Self::UnsupportedClass(_) => Retry::OnChange,
             Self::NoContent(_) => Retry::After(CONTENT_AGAIN),
+            Self::StillGoing(pause) => Retry::After(*pause),
             Self::Apply(error) if error.is_missing_kind() => Retry::After(KIND_AGAIN),
             _ => Retry::Backoff,
         }

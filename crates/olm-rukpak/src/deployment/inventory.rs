@@ -3,9 +3,35 @@
 use std::collections::BTreeSet;
 
 use olm_api::bundle_deployment::{
-    AppliedBundle, BundleDeploymentStatus, Inventory, InventoryObject,
+    AppliedBundle, BundleDeployment, BundleDeploymentStatus, Inventory, InventoryObject,
 };
+use olm_api::names::FINALIZER_BUNDLE_DEPLOYMENT;
 use olm_apply::ObjectId;
+use olm_runtime::{conditions, finalizer};
+
+use super::status::OWNED;
+
+/// Whether the inventory was lost, with the whole status (a restore from a backup, which keeps the
+/// finalizer) or by itself. One that has no inventory because nothing was ever applied has conditions
+/// that say so.
+pub(crate) fn is_lost(deployment: &BundleDeployment) -> bool {
+    if !finalizer::has(deployment, FINALIZER_BUNDLE_DEPLOYMENT) {
+        return false;
+    }
+    let Some(status) = &deployment.status else {
+        return true;
+    };
+    let says_nothing = conditions::owned(&status.conditions, &OWNED).is_empty();
+    status.inventory.is_none() && (says_nothing || status.active_bundle.is_some())
+}
+
+/// The inventory of what was found in the cluster: what it was rendered from is not known.
+pub(crate) fn found(ids: &[ObjectId]) -> Inventory {
+    Inventory {
+        objects: union(ids.iter()),
+        ..Inventory::default()
+    }
+}
 
 /// The inventory of a status; empty where none was written yet.
 pub(crate) fn of(status: Option<&BundleDeploymentStatus>) -> Inventory {
@@ -64,7 +90,12 @@ fn union<'a>(ids: impl Iterator<Item = &'a ObjectId>) -> Vec<InventoryObject> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use olm_api::conditions::HAS_VALID_BUNDLE;
+    use rstest::rstest;
+
     use super::*;
+    use crate::deployment::template::tests::deployment;
 
     fn id(version: &str, name: &str) -> ObjectId {
         ObjectId {
@@ -113,5 +144,36 @@ mod tests {
             (last.installed.as_ref(), last.applying.as_ref()),
             (Some(&new), None)
         );
+    }
+
+    #[rstest]
+    #[case::new(false, false, false, None, false)]
+    #[case::no_status(true, false, false, None, true)]
+    #[case::nothing_applied_yet(true, true, false, None, false)]
+    #[case::only_the_inventory(true, true, true, None, true)]
+    #[case::installed(true, true, true, Some(Inventory::default()), false)]
+    fn a_lost_inventory_is_told_from_one_that_never_was(
+        #[case] has_finalizer: bool,
+        #[case] has_conditions: bool,
+        #[case] is_active: bool,
+        #[case] inventory: Option<Inventory>,
+        #[case] expected: bool,
+    ) {
+        let mut object = deployment("etcd");
+        if has_finalizer {
+            object.metadata.finalizers = Some(vec![FINALIZER_BUNDLE_DEPLOYMENT.to_owned()]);
+        }
+        let mut status = BundleDeploymentStatus {
+            active_bundle: is_active.then(|| "etcd-1".to_owned()),
+            inventory,
+            ..BundleDeploymentStatus::default()
+        };
+        if has_conditions {
+            let list = &mut status.conditions;
+            let now = Timestamp::UNIX_EPOCH;
+            conditions::set(list, HAS_VALID_BUNDLE, true, "A", "", None, now);
+        }
+        object.status = (has_conditions || is_active).then_some(status);
+        assert_eq!(is_lost(&object), expected);
     }
 }

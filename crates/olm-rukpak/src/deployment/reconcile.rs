@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use olm_api::bundle_deployment::{AppliedBundle, BundleDeployment};
 use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, deployment as reasons};
@@ -17,8 +18,12 @@ use super::status::{self, Findings, Said};
 use super::{DeploymentReconciler, inventory};
 use crate::{format, messages};
 
-/// How soon to look again while something is waited for whose changes are watched, too.
+/// How soon to look again while something is waited for whose changes are not watched yet.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How soon to look again while something is waited for whose changes lead to a pass by themselves:
+/// a net under the watches, and no more, as each look renders the bundle and reads all its objects.
+const LOOK_AT_LEAST: Duration = Duration::from_mins(5);
 
 /// Failures in a row after which a passing one is shown.
 const SHOWN_AFTER: u32 = 2;
@@ -63,6 +68,11 @@ impl Reconciler for DeploymentReconciler {
         finalizer::ensure(&self.client, &object, FINALIZER_BUNDLE_DEPLOYMENT)
             .await
             .map_err(|source| DeploymentError::Api("add the finalizer to", source))?;
+        let object = if inventory::is_lost(&object) {
+            self.recall(object, pass).await?
+        } else {
+            object
+        };
 
         let mut findings = Findings::default();
         let outcome = self.settle(&object, &mut findings, pass).await;
@@ -77,6 +87,15 @@ impl Reconciler for DeploymentReconciler {
         }
         outcome
     }
+
+    async fn undecodable(
+        &self,
+        metadata: &ObjectMeta,
+        error: &str,
+        pass: &Pass,
+    ) -> Result<(), DeploymentError> {
+        self.cannot_read(metadata, error, pass).await
+    }
 }
 
 impl DeploymentReconciler {
@@ -90,14 +109,14 @@ impl DeploymentReconciler {
             Ok(found) => found,
             Err(error) => {
                 findings.valid = Some(Said::unknown(reasons::RECONCILE_FAILED, error.message()));
-                self.repair(object, findings, pass).await;
+                self.repair_besides(object, findings, pass).await;
                 return Err(error);
             }
         };
         findings.valid = Some(bundles::said(&name, &standing));
         self.collect_bundles(object, &name, false).await?;
         let Standing::Unpacked(digest) = standing else {
-            return Ok(wait(self.repair(object, findings, pass).await));
+            return self.repair(object, findings, pass).await.map(wait);
         };
         let target = AppliedBundle {
             bundle: name,
@@ -110,7 +129,7 @@ impl DeploymentReconciler {
             Ok(action) => Ok(action),
             Err(error) => {
                 blame(object, &error, findings, pass);
-                self.repair(object, findings, pass).await;
+                self.repair_besides(object, findings, pass).await;
                 Err(error)
             }
         }
@@ -124,6 +143,7 @@ impl DeploymentReconciler {
         findings: &mut Findings,
         pass: &Pass,
     ) -> Result<Action, DeploymentError> {
+        format::check_config(&target.provisioner_class_name, target.config.as_ref())?;
         let loaded = self.load(object, target, pass).await?;
         let target = loaded.bundle.clone();
         let before = inventory::of(object.status.as_ref());
@@ -172,14 +192,16 @@ impl DeploymentReconciler {
         object: &BundleDeployment,
         findings: &mut Findings,
         pass: &Pass,
-    ) -> Option<Duration> {
+    ) -> Result<Option<Duration>, DeploymentError> {
         let before = inventory::of(object.status.as_ref());
         let is_whole = before.applying.is_none() && findings.inventory.is_none();
         let is_due = findings
             .installed
             .as_ref()
             .is_none_or(|said| !said.is_yes());
-        let installed = before.installed.filter(|_| is_whole && is_due)?;
+        let Some(installed) = before.installed.filter(|_| is_whole && is_due) else {
+            return Ok(None);
+        };
         let outcome = async {
             let loaded = self.load(object, installed, pass).await?;
             self.bring(object, loaded, Aim::Repair, findings, pass)
@@ -187,18 +209,30 @@ impl DeploymentReconciler {
         }
         .await;
         match outcome {
-            Ok(installation) if findings.healthy.is_none() => judge(&installation, findings),
-            Ok(installation) => installation.look_again,
+            Ok(installation) if findings.healthy.is_none() => Ok(judge(&installation, findings)),
+            Ok(installation) => Ok(installation.look_again),
             Err(error) => {
-                tracing::warn!(
-                    error = %olm_runtime::Chain(&error),
-                    "cannot repair what is installed"
-                );
                 if findings.healthy.is_none() {
                     repair_failed(&error, findings, pass);
                 }
-                Some(LOOK_AGAIN)
+                Err(error)
             }
+        }
+    }
+
+    /// [`Self::repair`] in a pass that has failed for another reason, which decides when the next
+    /// one is.
+    async fn repair_besides(
+        &self,
+        object: &BundleDeployment,
+        findings: &mut Findings,
+        pass: &Pass,
+    ) {
+        if let Err(error) = self.repair(object, findings, pass).await {
+            tracing::warn!(
+                error = %olm_runtime::Chain(&error),
+                "cannot repair what is installed"
+            );
         }
     }
 
@@ -264,7 +298,9 @@ fn blame(object: &BundleDeployment, error: &DeploymentError, findings: &mut Find
         return;
     }
     if !error.is_passing() || pass.failures() >= SHOWN_AFTER {
-        findings.install_failed(status::failure_reason(object), error.message());
+        let class = &object.spec.template.spec.provisioner_class_name;
+        let message = messages::install_failed(error.message(), class);
+        findings.install_failed(status::failure_reason(object), message);
     }
 }
 
@@ -279,11 +315,12 @@ fn judge(installation: &Installation, findings: &mut Findings) -> Option<Duratio
         findings.healthy = Some(Said::unhealthy(&installation.health.message()));
     }
     let waits = installation.progress != Progress::Complete || !installation.health.is_healthy();
-    match (waits, installation.look_again) {
-        (true, Some(later)) => Some(later.min(LOOK_AGAIN)),
-        (true, None) => Some(LOOK_AGAIN),
-        (false, later) => later,
-    }
+    let pause = match (waits, installation.is_watched) {
+        (false, true) => None,
+        (true, true) => Some(olm_runtime::spread(LOOK_AT_LEAST)),
+        (_, false) => Some(LOOK_AGAIN),
+    };
+    pause.into_iter().chain(installation.look_again).min()
 }
 
 fn repair_failed(error: &DeploymentError, findings: &mut Findings, pass: &Pass) {
@@ -296,4 +333,38 @@ fn repair_failed(error: &DeploymentError, findings: &mut Findings, pass: &Pass) 
 
 fn wait(look_again: Option<Duration>) -> Action {
     look_again.map_or(Action::AwaitChange, Action::RequeueAfter)
+}
+
+#[cfg(test)]
+mod tests {
+    use olm_apply::Health;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::works(Progress::Complete, true, None, None)]
+    #[case::certificates(Progress::Complete, true, Some(60), Some((60, 60)))]
+    #[case::waits(Progress::Waiting("x".to_owned()), true, None, Some((240, 400)))]
+    #[case::waits_with_certificates(Progress::Waiting("x".to_owned()), true, Some(60), Some((60, 60)))]
+    #[case::not_watched_yet(Progress::Waiting("x".to_owned()), false, None, Some((5, 5)))]
+    fn what_is_watched_is_not_polled(
+        #[case] progress: Progress,
+        #[case] is_watched: bool,
+        #[case] certificates: Option<u64>,
+        #[case] seconds: Option<(u64, u64)>,
+    ) {
+        let installation = Installation {
+            progress,
+            health: Health::default(),
+            look_again: certificates.map(Duration::from_secs),
+            is_watched,
+        };
+        let pause = judge(&installation, &mut Findings::default());
+        let is_expected = match (pause, seconds) {
+            (Some(pause), Some((least, most))) => (least..=most).contains(&pause.as_secs()),
+            (pause, expected) => pause.is_none() && expected.is_none(),
+        };
+        assert!(is_expected, "{pause:?} is not in {seconds:?}");
+    }
 }

@@ -22,7 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_mins(10);
 /// Keeps `caBundle` of the suite's webhook configuration at what signs the server's certificate.
 ///
 /// All replicas write the same. A configuration that is missing is waited for; only ours is ever
-/// touched, and of it only the webhooks that lead to our Service.
+/// touched, and of it only the webhooks that lead to our Service or, where the webhook server runs
+/// outside of the cluster, to an address.
 pub(crate) struct Publisher {
     api: Api<DynamicObject>,
     bundle: watch::Receiver<String>,
@@ -98,7 +99,8 @@ impl Publisher {
     }
 }
 
-/// Writes the authority into the webhooks that lead to our Service; whether anything changed.
+/// Writes the authority into the webhooks that lead to our Service or to an address; whether
+/// anything changed.
 fn trust(configuration: &mut Value, bundle: &str) -> bool {
     let bundle = json!(ByteString(bundle.as_bytes().to_vec()));
     let mut changed = false;
@@ -123,18 +125,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_webhooks_that_lead_to_our_service_are_written_and_only_once() {
+    fn only_webhooks_that_lead_here_are_written_and_only_once() {
         let mut configuration = json!({"webhooks": [
+            {"name": "outside", "clientConfig": {"url": "https://10.0.0.1:9443/"}},
             {"name": "ours", "clientConfig": {"service": {"name": SERVICE_RUKPAK_WEBHOOKS}}},
             {"name": "theirs", "clientConfig": {"service": {"name": "other"}}},
         ]});
         assert!(trust(&mut configuration, "pem"));
-        assert_eq!(
-            configuration["webhooks"][0]["clientConfig"]["caBundle"],
-            "cGVt"
-        );
+        for ours in [0, 1] {
+            assert_eq!(
+                configuration["webhooks"][ours]["clientConfig"]["caBundle"],
+                "cGVt"
+            );
+        }
         assert!(
-            configuration["webhooks"][1]["clientConfig"]
+            configuration["webhooks"][2]["clientConfig"]
                 .get("caBundle")
                 .is_none()
         );

@@ -44,14 +44,16 @@ pub(crate) struct Installation {
     pub(crate) health: Health,
     /// When to look again, for the sake of certificates.
     pub(crate) look_again: Option<Duration>,
+    /// Whether every change of what is applied leads to another pass by itself.
+    pub(crate) is_watched: bool,
 }
 
 impl DeploymentReconciler {
     /// Takes the next steps towards `loaded`, as far as they go without waiting long.
     ///
-    /// Nothing is written before everything was tried, and a new bundle not before everything was
-    /// accepted; what may exist is written to the status
-    /// before the first object is.
+    /// No object is written before all of them were tried, and none of a new bundle before all of
+    /// them were accepted; what may exist is written to the status before the first object is. The
+    /// install namespace comes before all that and belongs to nobody.
     pub(crate) async fn bring(
         &self,
         object: &BundleDeployment,
@@ -95,7 +97,7 @@ impl DeploymentReconciler {
         if !refusals.is_empty() && !is_known {
             return Err(ApplyError::Refused(refusals).into());
         }
-        self.watches.ensure(&new).await?;
+        let mut is_watched = self.watches.ensure(&new).await?;
 
         let begins = !plan.is_settled() && before.applying.as_ref() != Some(&bundle);
         if !is_known || (aim == Aim::Install && begins) {
@@ -113,7 +115,7 @@ impl DeploymentReconciler {
         });
         if applied.written() > 0 {
             tracing::info!(bundle = %bundle.bundle, written = applied.written(), "applied objects");
-            self.watches.ensure(&new).await?;
+            is_watched = self.watches.ensure(&new).await?;
         }
         if brings_kinds {
             self.waker.kinds_came();
@@ -136,6 +138,7 @@ impl DeploymentReconciler {
                 progress,
                 health,
                 look_again,
+                is_watched,
             });
         }
         if aim == Aim::Install && !health.is_healthy() {
@@ -144,6 +147,7 @@ impl DeploymentReconciler {
                 progress,
                 health,
                 look_again,
+                is_watched,
             });
         }
         let pruned = self.applier.prune(&owner, &known, &new).await?;
@@ -160,6 +164,7 @@ impl DeploymentReconciler {
             progress: Progress::Complete,
             health,
             look_again,
+            is_watched,
         })
     }
 

@@ -3,6 +3,7 @@
 mod bundle;
 mod install;
 mod load;
+mod undecodable;
 mod uninstall;
 
 pub(crate) use self::install::{Aim, Installation, Progress};

@@ -28,6 +28,14 @@ impl DeploymentReconciler {
             return Ok(Action::AwaitChange);
         }
         let owner = Owner::bundle_deployment(object.name_any());
+        let recalled;
+        let object = if inventory::of(object.status.as_ref()).objects.is_empty() {
+            // Nothing was applied, or nobody remembers: only the cluster knows.
+            recalled = self.recall(object.clone(), pass).await?;
+            &recalled
+        } else {
+            object
+        };
         let installed = inventory::ids(&inventory::of(object.status.as_ref()));
         let begun = object
             .status
@@ -50,7 +58,7 @@ impl DeploymentReconciler {
                 let name = object.name_any();
                 certificates::remove_authority(&self.client, &self.system_namespace, &name).await?;
                 // What was announced above has moved the object on since it was read.
-                let live = self.deployments.get_opt(&name).await;
+                let live = self.deployments.get_metadata_opt(&name).await;
                 let live = live.map_err(|source| DeploymentError::Api("read", source))?;
                 if let Some(live) = live.filter(|live| live.uid() == object.uid()) {
                     finalizer::remove(&self.client, &live, FINALIZER_BUNDLE_DEPLOYMENT)
@@ -75,6 +83,31 @@ impl DeploymentReconciler {
                 Err(error)
             }
         }
+    }
+
+    /// Rebuilds the inventory from the labels of what is applied, and writes it down.
+    pub(crate) async fn recall(
+        &self,
+        mut object: BundleDeployment,
+        pass: &Pass,
+    ) -> Result<BundleDeployment, DeploymentError> {
+        let owner = Owner::bundle_deployment(object.name_any());
+        let found = self.applier.find_owned(&owner).await?;
+        if found.is_empty() {
+            return Ok(object);
+        }
+        tracing::warn!(
+            objects = found.len(),
+            "the inventory was lost and is rebuilt from the labels of what is applied"
+        );
+        let inventory = inventory::found(&found);
+        let findings = Findings {
+            inventory: Some(inventory.clone()),
+            ..Findings::default()
+        };
+        self.write_status(&object, &findings, pass).await?;
+        object.status.get_or_insert_default().inventory = Some(inventory);
+        Ok(object)
     }
 
     async fn say(
