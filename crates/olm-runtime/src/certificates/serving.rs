@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::issue::IssueError;
+use super::issue::{IssueError, KeyPair};
 use super::material::{Material, Reason};
 use crate::chain::Chain;
 use crate::clock::SharedClock;
@@ -23,8 +23,12 @@ use crate::clock::SharedClock;
 const CHECK_EVERY: Duration = Duration::from_mins(1);
 /// How often two replicas may be in each other's way before an attempt is given up.
 const ATTEMPTS: usize = 5;
+/// Pause between attempts while there is no certificate at all.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Time for one look, with all its calls.
 const CHECK_LIMIT: Duration = Duration::from_secs(45);
+/// Pause between two attempts to have a certificate at all.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Why there is no serving certificate.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,7 @@ pub struct ServingCertificate {
     source: CertificateSource,
     current: Option<Material>,
     bundle: watch::Sender<String>,
+    leaf: watch::Sender<Option<KeyPair>>,
 }
 
 impl ServingCertificate {
@@ -88,12 +93,26 @@ impl ServingCertificate {
         client: Client,
         namespace: &str,
         component: &'static str,
-        mut names: Vec<String>,
+        names: Vec<String>,
         clock: SharedClock,
     ) -> Result<Self, CertificateError> {
+        let mut certificate = Self::later(client, namespace, component, names, clock);
+        certificate.check().await?;
+        Ok(certificate)
+    }
+
+    /// As [`Self::ensure`], without a certificate yet: [`Self::keep`] gets it, as soon as the API
+    /// server answers. For servers that are to be up before.
+    pub fn later(
+        client: Client,
+        namespace: &str,
+        component: &'static str,
+        mut names: Vec<String>,
+        clock: SharedClock,
+    ) -> Self {
         names.sort();
         names.dedup();
-        let mut certificate = Self {
+        Self {
             client,
             namespace: namespace.to_owned(),
             component,
@@ -103,9 +122,36 @@ impl ServingCertificate {
             source: CertificateSource::new(),
             current: None,
             bundle: watch::Sender::new(String::new()),
-        };
-        certificate.check().await?;
-        Ok(certificate)
+            leaf: watch::Sender::new(None),
+        }
+    }
+
+    /// As [`Self::ensure`], again and again until it is done: the API server may come later than this
+    /// process. `None` when `token` was cancelled before. Failures are logged.
+    pub async fn obtain(
+        client: Client,
+        namespace: &str,
+        component: &'static str,
+        names: Vec<String>,
+        clock: SharedClock,
+        token: &CancellationToken,
+    ) -> Option<Self> {
+        loop {
+            let (client, clock) = (client.clone(), clock.clone());
+            let made = Self::ensure(client, namespace, component, names.clone(), clock);
+            let made = tokio::select! {
+                () = token.cancelled() => return None,
+                made = made => made,
+            };
+            match made {
+                Ok(certificate) => return Some(certificate),
+                Err(error) => warn!(error = %Chain(&error), "no serving certificate yet"),
+            }
+            tokio::select! {
+                () = token.cancelled() => return None,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
     }
 
     /// What the TLS endpoint is set up with; follows every renewal.
@@ -119,9 +165,26 @@ impl ServingCertificate {
         self.bundle.subscribe()
     }
 
+    /// The key pair in use now and on every change; nothing while there is none.
+    pub fn leaf(&self) -> watch::Receiver<Option<KeyPair>> {
+        self.leaf.subscribe()
+    }
+
     /// Looks after the certificate until `token` is cancelled. A failing look is logged and
     /// repeated; the certificate in use stays.
     pub async fn keep(mut self, token: CancellationToken) {
+        while self.current.is_none() {
+            let outcome = tokio::select! {
+                () = token.cancelled() => return,
+                outcome = self.check() => outcome,
+            };
+            let Err(error) = outcome else { break };
+            warn!(secret = self.secret, error = %Chain(&error), "no serving certificate yet");
+            tokio::select! {
+                () = token.cancelled() => return,
+                () = tokio::time::sleep(FIRST_PAUSE) => {}
+            }
+        }
         let mut ticks = tokio::time::interval(CHECK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
@@ -154,6 +217,7 @@ impl ServingCertificate {
                 material.leaf.key.as_bytes(),
             )?;
             info!(secret = self.secret, names = ?self.names, "serving certificate loaded");
+            self.leaf.send_replace(Some(material.leaf.clone()));
         }
         let bundle = material.bundle();
         self.current = Some(material);
