@@ -10,6 +10,15 @@
 //! * [`schema`] holds the documents that mean something to a resolver, and [`read_lines`] reads
 //!   them from a stream of lines, dropping what a resolver never looks at without copying it.
 //!
+//! For tools, which know all of a catalog and say all that is wrong with it:
+//!
+//! * [`load`] reads a tree or a served stream into the typed documents of [`config`]; what cannot be
+//!   read is a finding with its place and hides nothing else.
+//! * [`convert`] makes a [`model`] of them, and [`validate`] collects what the reference would refuse,
+//!   in its words.
+//! * [`graph`] tells the head of a channel, its upgrades and what is wrong with them; [`release`]
+//!   orders bundles; [`property`] reads what properties mean.
+//!
 //! Guarantees: the order is deterministic; every file, line and count is limited; nothing panics on
 //! foreign input.
 //!
@@ -34,11 +43,21 @@
 //! ```
 
 mod canonical;
+mod check;
+pub mod config;
+pub mod convert;
+pub mod decode;
+pub mod graph;
 pub mod index;
 mod indexignore;
 mod lines;
+pub mod load;
 mod meta;
+pub mod model;
+pub mod property;
+pub mod release;
 pub mod schema;
+pub mod validate;
 mod walk;
 
 pub use indexignore::PatternError;

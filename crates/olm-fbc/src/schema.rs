@@ -3,7 +3,7 @@
 //! Field names are read as written in the specification; unknown fields are ignored. A list or text
 //! that is absent or null is empty.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// `olm.package`: a package and its default channel.
@@ -34,18 +34,20 @@ pub struct Channel {
 }
 
 /// A bundle in a channel, and what it may be installed over.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChannelEntry {
     /// Name of the bundle.
     #[serde(deserialize_with = "or_default")]
     pub name: String,
     /// Name of the bundle it replaces; may be absent from the channel.
+    #[serde(skip_serializing_if = "says_nothing")]
     pub replaces: Option<String>,
     /// Names of further bundles it may be installed over.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub skips: Vec<String>,
     /// Range, in the language of `olm_semver::blang`, of versions it may be installed over.
+    #[serde(skip_serializing_if = "says_nothing")]
     pub skip_range: Option<String>,
 }
 
@@ -76,7 +78,7 @@ pub struct Property {
 }
 
 /// An image that a bundle uses.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct RelatedImage {
     /// A name; may be empty.
@@ -110,7 +112,7 @@ pub struct Deprecations {
 }
 
 /// One deprecated thing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Deprecation {
     /// What is deprecated.
@@ -122,14 +124,17 @@ pub struct Deprecation {
 }
 
 /// What a deprecation is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct DeprecationReference {
     /// `olm.package`, `olm.channel` or `olm.bundle`.
     #[serde(deserialize_with = "or_default")]
     pub schema: String,
     /// Name of the channel or bundle; empty for the package.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(
+        deserialize_with = "or_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub name: String,
 }
 
@@ -140,4 +145,9 @@ where
     T: Deserialize<'de> + Default,
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[expect(clippy::ref_option, reason = "serde hands fields over like this")]
+fn says_nothing(text: &Option<String>) -> bool {
+    text.as_deref().is_none_or(str::is_empty)
 }

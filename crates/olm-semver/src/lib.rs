@@ -30,7 +30,7 @@ pub mod blang;
 pub mod masterminds;
 mod version;
 
-pub use version::{Part, Version, VersionError, compare_releases};
+pub use version::{Part, Version, VersionError, check_prerelease_identifier, compare_releases};
 
 /// Longest version or range that is parsed, in bytes. Catalogs hold ranges of at most a few dozen
 /// bytes; the limit keeps hostile input cheap.

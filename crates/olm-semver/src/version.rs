@@ -45,7 +45,7 @@ impl Version {
         let (patch, pre) = split_suffix(rest, '-');
         let patch = strict_number(Part::Patch, patch)?;
         for identifier in pre.into_iter().flat_map(|pre| pre.split('.')) {
-            strict_prerelease(identifier)?;
+            check_prerelease_identifier(identifier)?;
         }
         for identifier in build.into_iter().flat_map(|build| build.split('.')) {
             if identifier.is_empty() {
@@ -424,7 +424,11 @@ fn strict_number(part: Part, text: &str) -> Result<u64, VersionError> {
         .map_err(|_| VersionError::Range(text.to_owned()))
 }
 
-fn strict_prerelease(identifier: &str) -> Result<(), VersionError> {
+/// Checks one identifier of a pre-release, or of a release, strictly.
+///
+/// # Errors
+/// The rule it breaks, in the words of the Go library.
+pub fn check_prerelease_identifier(identifier: &str) -> Result<(), VersionError> {
     if identifier.is_empty() {
         return Err(VersionError::EmptyPrerelease);
     }
