@@ -94,6 +94,15 @@ impl DeploymentError {
         }
     }
 
+    /// Whether the surroundings are in the way, and neither the bundle nor what is asked for: what
+    /// is installed stays installed then, and only its repair has to wait.
+    pub(crate) fn is_trouble(&self) -> bool {
+        !matches!(
+            self,
+            Self::Format(_) | Self::Namespace(_) | Self::UnsupportedClass(_)
+        )
+    }
+
     /// Whether the same may succeed without anybody changing the bundle or the deployment, and
     /// nothing was decided: such errors do not belong into the status of an installation.
     pub(crate) fn is_passing(&self) -> bool {

@@ -25,6 +25,19 @@ pub(crate) fn is_lost(deployment: &BundleDeployment) -> bool {
     status.inventory.is_none() && (says_nothing || status.active_bundle.is_some())
 }
 
+/// Whether `target`, of which it is not known yet how its certificates are had, is what is installed.
+pub(crate) fn is_installed(inventory: &Inventory, target: &AppliedBundle) -> bool {
+    let installed = inventory.installed.as_ref();
+    inventory.applying.is_none()
+        && installed.is_some_and(|installed| {
+            let wanted = AppliedBundle {
+                certificate_provider: installed.certificate_provider.clone(),
+                ..target.clone()
+            };
+            *installed == wanted
+        })
+}
+
 /// The inventory of what was found in the cluster: what it was rendered from is not known.
 pub(crate) fn found(ids: &[ObjectId]) -> Inventory {
     Inventory {
@@ -144,6 +157,29 @@ mod tests {
             (last.installed.as_ref(), last.applying.as_ref()),
             (Some(&new), None)
         );
+    }
+
+    #[test]
+    fn what_is_installed_is_known_before_it_is_rendered() {
+        let target = AppliedBundle {
+            bundle: "a".into(),
+            ..AppliedBundle::default()
+        };
+        let with_certificates = AppliedBundle {
+            certificate_provider: Some("own".into()),
+            ..target.clone()
+        };
+        let mut inventory = after(&with_certificates, &[], std::iter::empty());
+        assert!(is_installed(&inventory, &target));
+        inventory.applying = Some(target.clone());
+        assert!(!is_installed(&inventory, &target));
+        let other = AppliedBundle {
+            content_digest: "other".into(),
+            ..target
+        };
+        inventory.applying = None;
+        assert!(!is_installed(&inventory, &other));
+        assert!(!is_installed(&Inventory::default(), &other));
     }
 
     #[rstest]

@@ -144,15 +144,20 @@ impl DeploymentReconciler {
         pass: &Pass,
     ) -> Result<Action, DeploymentError> {
         format::check_config(&target.provisioner_class_name, target.config.as_ref())?;
-        let loaded = self.load(object, target, pass).await?;
-        let target = loaded.bundle.clone();
         let before = inventory::of(object.status.as_ref());
+        let loaded = match self.load(object, target.clone(), pass).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if error.is_trouble() && inventory::is_installed(&before, &target) {
+                    findings.succeeded(&target.bundle);
+                    repair_failed(&error, findings, pass);
+                }
+                return Err(error);
+            }
+        };
+        let target = loaded.bundle.clone();
         if before.applying.is_none() && before.installed.as_ref() == Some(&target) {
-            findings.active_bundle = Some(target.bundle.clone());
-            findings.installed = Some(Said::yes(
-                reasons::INSTALLATION_SUCCEEDED,
-                messages::installed(&target.bundle),
-            ));
+            findings.succeeded(&target.bundle);
             let outcome = self
                 .bring(object, loaded, Aim::Repair, findings, pass)
                 .await;
@@ -170,11 +175,7 @@ impl DeploymentReconciler {
         let look_again = judge(&installation, findings);
         match installation.progress {
             Progress::Complete => {
-                findings.active_bundle = Some(target.bundle.clone());
-                findings.installed = Some(Said::yes(
-                    reasons::INSTALLATION_SUCCEEDED,
-                    messages::installed(&target.bundle),
-                ));
+                findings.succeeded(&target.bundle);
                 tracing::info!(bundle = %target.bundle, "installed");
             }
             Progress::Waiting(what) => {

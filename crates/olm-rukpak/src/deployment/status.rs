@@ -85,6 +85,13 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    /// A Bundle is installed.
+    pub(crate) fn succeeded(&mut self, bundle: &str) {
+        self.active_bundle = Some(bundle.to_owned());
+        let message = messages::installed(bundle);
+        self.installed = Some(Said::yes(deployment::INSTALLATION_SUCCEEDED, message));
+    }
+
     /// The installation failed; nothing is known of its health.
     pub(crate) fn install_failed(&mut self, reason: &'static str, message: String) {
         self.installed = Some(Said::no(reason, message));
