@@ -3,6 +3,7 @@
 mod admission;
 mod classes;
 mod cluster;
+mod lost;
 mod objects;
 mod plain;
 mod real_bundles;
@@ -10,3 +11,4 @@ mod refusals;
 mod registry_v1;
 mod status;
 mod unpacking;
+mod wrong;
