@@ -18,6 +18,7 @@
 //!   in its words.
 //! * [`graph`] tells the head of a channel, its upgrades and what is wrong with them; [`release`]
 //!   orders bundles; [`property`] reads what properties mean.
+//! * [`write`](mod@write) writes documents in order, as JSON or YAML; [`mermaid`] draws channels.
 //!
 //! Guarantees: the order is deterministic; every file, line and count is limited; nothing panics on
 //! foreign input.
@@ -53,6 +54,7 @@ mod indexignore;
 mod lines;
 pub mod load;
 mod meta;
+pub mod mermaid;
 pub mod model;
 pub mod property;
 pub mod release;
@@ -63,4 +65,5 @@ mod walk;
 pub use indexignore::PatternError;
 pub use lines::{Item, LineError, Reading, read_item, read_lines};
 pub use meta::{Meta, MetaError};
+pub mod write;
 pub use walk::{Broken, FbcError, FileError, Limits, Located, WalkReport, walk};
