@@ -52,6 +52,26 @@ use serde::{Deserialize, Serialize};
 pub struct CatalogSpec {
     /// source says where the content comes from.
     pub source: CatalogSource,
+
+    /// priority is how much this catalog is preferred over others that offer the same: the higher
+    /// one wins. It breaks ties only; it does not make a catalog override a better bundle of another.
+    #[serde(default)]
+    pub priority: i32,
+
+    /// availability is Available, or Unavailable to take the catalog out of use without deleting
+    /// it: its content is removed, and made again once it is Available.
+    #[serde(default)]
+    pub availability: Availability,
+}
+
+/// Whether a catalog is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Availability {
+    /// It is unpacked, served and used.
+    #[default]
+    Available,
+    /// It is none of these.
+    Unavailable,
 }
 
 /// The source of a catalog.
@@ -82,8 +102,9 @@ pub struct ImageSource {
     pub pull_secret: Option<String>,
 
     /// pollInterval is how often the registry is asked whether the tag moved, as a Go duration
-    /// ("10m", "1h30m"). "0s" never asks. Without it, catalogd's own setting holds (24h by
-    /// default). An image by digest is never polled and may not set it.
+    /// ("10m", "1h30m"). "0s" never asks; anything else below "1s" counts as "1s". Without it,
+    /// catalogd's own setting holds (24h by default). An image by digest is never polled and may
+    /// not set it.
     // Kept as the text that was given: a text that is no Go duration must not make the object
     // undecodable, it is reported in this object's status.
     #[serde(default, skip_serializing_if = "Option::is_none")]

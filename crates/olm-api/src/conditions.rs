@@ -54,6 +54,8 @@ pub mod unpack {
     pub const UNPACKING: &str = "Unpacking";
     /// The content was fetched and could not be stored.
     pub const FAILED_TO_STORE: &str = "FailedToStore";
+    /// Catalog: its spec takes it out of use.
+    pub const USER_SPECIFIED_UNAVAILABLE: &str = "UserSpecifiedUnavailable";
     /// Stored content could not be removed.
     pub const FAILED_TO_DELETE: &str = "FailedToDelete";
     /// The clean-up of a Bundle failed.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client};
-use olm_api::catalog::{Catalog, CatalogStatus};
+use olm_api::catalog::Catalog;
 use olm_registry::{Access, Reference};
 use olm_runtime::events::Events;
-use olm_runtime::{Chain, Pass, pull_secret};
+use olm_runtime::{Chain, Objects, Pass, pull_secret};
 use olm_source::SourceError;
+use serde_json::Value;
 
 use crate::error::{Error, Unserved};
 use crate::messages;
@@ -19,6 +19,7 @@ use crate::phase::failure;
 use crate::phase::request::Request;
 use crate::record::Record;
 use crate::store::{ContentStore, Owner};
+use crate::under_way::{UnderWay, Work};
 
 /// Time to read the pull secret and to ask the registry what the reference stands for.
 const RESOLVE_LIMIT: Duration = Duration::from_mins(2);
@@ -38,6 +39,10 @@ pub(crate) struct Context {
     pub(crate) store: Arc<ContentStore>,
     /// What is told to people.
     pub(crate) events: Events,
+    /// All Catalogs, as they were last seen.
+    pub(crate) catalogs: Objects<Catalog>,
+    /// The passes that are at work on images.
+    pub(crate) under_way: UnderWay,
     /// The poll interval of Catalogs that name none; zero is never.
     pub(crate) poll_interval: Duration,
     /// The address under which clients reach the content, without a slash at its end.
@@ -50,13 +55,20 @@ impl Context {
         format!("{}/catalogs/{catalog}/all.json", self.external_address)
     }
 
+    /// Announces work on the image of `catalog`.
+    pub(crate) fn begin(&self, catalog: &Catalog) -> Work {
+        let newest = self.catalogs.get(owner(catalog).name, None);
+        self.under_way.begin(catalog, newest.as_deref())
+    }
+
     /// What the reference of a request stands for, by digest, and how to get it.
     pub(crate) async fn resolve(
         &self,
         request: &Request<'_>,
+        work: &Work,
         pass: &Pass,
     ) -> Result<(Reference, Access), Error> {
-        let work = async {
+        let step = async {
             let access = self.access(request).await?;
             let registry = self.unpacker.registry();
             let digest = registry.resolve(&request.reference, &access).await;
@@ -67,7 +79,8 @@ impl Context {
         };
         tokio::select! {
             () = pass.shutdown().cancelled() => Err(Error::Ending),
-            done = pass.phase("resolve", RESOLVE_LIMIT, work) => match done {
+            () = work.superseded() => Err(Error::Superseded),
+            done = pass.phase("resolve", RESOLVE_LIMIT, step) => match done {
                 Ok(done) => Ok(done?),
                 Err(late) => Err(failure::of_time(&late).into()),
             }
@@ -81,13 +94,14 @@ impl Context {
         request: &Request<'_>,
         image: &Reference,
         access: &Access,
-        asked: Timestamp,
+        work: &Work,
         pass: &Pass,
     ) -> Result<Arc<Record>, Error> {
-        let work = self.unpacker.serve(catalog, image, access, asked);
+        let step = self.unpacker.serve(catalog, image, access, pass.now());
         tokio::select! {
             () = pass.shutdown().cancelled() => Err(Error::Ending),
-            done = pass.phase("unpack", UNPACK_LIMIT, work) => match done {
+            () = work.superseded() => Err(Error::Superseded),
+            done = pass.phase("unpack", UNPACK_LIMIT, step) => match done {
                 Ok(Ok(record)) => Ok(record),
                 Ok(Err(error)) => Err(failure::of_content(error, request).into()),
                 Err(late) => Err(failure::of_time(&late).into()),
@@ -95,14 +109,12 @@ impl Context {
         }
     }
 
-    /// Whether the store holds the whole content of this very Catalog.
-    pub(crate) async fn has_content(&self, catalog: Owner<'_>) -> bool {
+    /// What the store holds of this very Catalog, if it is whole.
+    pub(crate) async fn content_of(&self, catalog: Owner<'_>) -> Option<Arc<Record>> {
         let (store, name) = (Arc::clone(&self.store), catalog.name.to_owned());
         let present = tokio::task::spawn_blocking(move || store.present(&name)).await;
-        present
-            .ok()
-            .flatten()
-            .is_some_and(|record| record.uid == catalog.uid)
+        let record = present.ok().flatten()?;
+        (record.uid == catalog.uid).then_some(record)
     }
 
     /// Who asks the registry.
@@ -139,17 +151,16 @@ impl Context {
         Ok(found.map(|object| object.metadata.uid.unwrap_or_default()))
     }
 
-    /// The status of a Catalog whose spec does not decode, as far as it does.
-    pub(crate) async fn status_of(&self, catalog: &str) -> Result<Option<CatalogStatus>, Error> {
+    /// The status of a Catalog that does not decode, as it stands; null when there is none.
+    pub(crate) async fn status_of(&self, catalog: &str) -> Result<Value, Error> {
         let resource = ApiResource::erase::<Catalog>(&());
         let api: Api<DynamicObject> = Api::all_with(self.client.0.clone(), &resource);
         let object = api.get_opt(catalog).await.map_err(|source| Error::Read {
             catalog: catalog.to_owned(),
             source,
         })?;
-        Ok(object
-            .and_then(|object| object.data.get("status").cloned())
-            .and_then(|status| serde_json::from_value(status).ok()))
+        let status = object.and_then(|mut object| object.data.get_mut("status").map(Value::take));
+        Ok(status.unwrap_or_default())
     }
 }
 

@@ -107,6 +107,9 @@ pub(crate) enum Error {
     /// The clean-up before deletion failed, and the status says so.
     #[error("{0}")]
     Delete(String),
+    /// The Catalog is not what the pass began with any more; the next pass does what it says now.
+    #[error("the catalog has changed meanwhile")]
+    Superseded,
     /// The process is ending; whoever comes next goes on.
     #[error("the process is ending")]
     Ending,
@@ -119,6 +122,7 @@ impl Failure for Error {
             Self::Status(_) => "StatusNotWritten",
             Self::Finalizer { source, .. } | Self::Read { source, .. } => source.reason(),
             Self::Delete(_) => unpack::FAILED_TO_DELETE,
+            Self::Superseded => "Superseded",
             Self::Ending => "Ending",
         }
     }
@@ -131,6 +135,8 @@ impl Failure for Error {
                 source: kube::Error::Api(answer),
                 ..
             } if answer.is_conflict() => Retry::After(Duration::from_millis(200)),
+            // The change may reach the passes a little later than those who ended this one.
+            Self::Superseded => Retry::After(Duration::from_millis(50)),
             Self::Ending => Retry::After(Duration::from_secs(1)),
             Self::Status(_) | Self::Finalizer { .. } | Self::Read { .. } | Self::Delete(_) => {
                 Retry::Backoff

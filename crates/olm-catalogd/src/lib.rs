@@ -36,11 +36,14 @@
 //! ```
 
 mod args;
+mod certificate;
 mod context;
 mod error;
 mod messages;
+mod metas;
 mod phase;
 pub mod rbac;
+mod readiness;
 mod reconcile;
 pub mod record;
 mod replica;
@@ -49,6 +52,7 @@ mod shelf;
 mod start;
 mod status;
 pub mod store;
+mod under_way;
 mod writer;
 
 pub use args::Args;

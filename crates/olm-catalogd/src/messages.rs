@@ -3,6 +3,10 @@
 //! What fails while an image is fetched is spelled by `olm_source`; what stands in front of it, and
 //! the rest, is spelled here.
 
+use std::time::Duration;
+
+use olm_runtime::GoDuration;
+
 use crate::record::BrokenFiles;
 
 /// Bytes of broken files that a success message lists.
@@ -58,12 +62,25 @@ pub(crate) fn still_served(digest: &str, image: &str) -> String {
     format!("; still serving the content {digest} of the image {image}")
 }
 
-/// The content is stored; files that had to be left out are named.
-pub(crate) fn unpacked(resolved: &str, broken: &BrokenFiles) -> String {
+/// The catalog is out of use because its spec says so.
+pub(crate) const UNAVAILABLE: &str = "Catalog availability mode is set to Unavailable";
+
+/// A poll interval is below the shortest.
+pub(crate) fn short_interval(asked: &str, shortest: Duration) -> String {
+    let shortest = GoDuration::from(shortest);
+    format!("pollInterval {asked} is too short, {shortest} is used instead")
+}
+
+/// The content is stored; files that had to be left out are named, and what else is to be `noted`.
+pub(crate) fn unpacked(resolved: &str, broken: &BrokenFiles, noted: Option<&str>) -> String {
     let mut message = format!("successfully unpacked the catalog image \"{resolved}\"");
     if broken.count > 0 {
         message.push_str(", except ");
         message.push_str(&left_out(broken));
+    }
+    if let Some(noted) = noted {
+        message.push_str("; ");
+        message.push_str(noted);
     }
     message
 }
@@ -101,21 +118,23 @@ mod tests {
     fn a_success_names_the_files_that_were_left_out_and_counts_the_rest() {
         let mut broken = BrokenFiles::default();
         assert_eq!(
-            unpacked("r@sha256:1", &broken),
+            unpacked("r@sha256:1", &broken, None),
             "successfully unpacked the catalog image \"r@sha256:1\""
         );
         broken.push("configs/a.yaml", "line 3: bad");
         assert_eq!(
-            unpacked("r@sha256:1", &broken),
+            unpacked("r@sha256:1", &broken, None),
             "successfully unpacked the catalog image \"r@sha256:1\", except 1 file that cannot be \
              read: configs/a.yaml: line 3: bad"
         );
         for n in 0..100 {
             broken.push(&format!("configs/{n}"), &"x".repeat(1000));
         }
-        let message = unpacked("r@sha256:1", &broken);
+        let message = unpacked("r@sha256:1", &broken, None);
         assert!(message.len() < 6000, "{}", message.len());
         assert!(message.contains("101 files that cannot be read: configs/a.yaml: line 3: bad; "));
         assert!(message.ends_with(" more"), "{message}");
+        let message = unpacked("r@sha256:1", &broken, Some("a remark"));
+        assert!(message.ends_with(" more; a remark"), "{message}");
     }
 }

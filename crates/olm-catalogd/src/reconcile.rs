@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMetaExt as _;
-use olm_api::catalog::{Catalog, CatalogSource, CatalogSpec};
+use olm_api::catalog::{Availability, Catalog, CatalogSource, CatalogSpec};
 use olm_api::conditions::{self as types, unpack};
 use olm_api::names;
 use olm_runtime::status::{StatusWriter, Written};
@@ -42,28 +42,80 @@ impl CatalogReconciler {
         let context = &self.context;
         let owner = owner(catalog);
         let request = request::read(owner.name, catalog, context.poll_interval)?;
-        let present = context.has_content(owner).await;
-        let facts = Facts::of(catalog, &request.image.reference, present, request.interval);
+        let held = context.content_of(owner).await;
+        let present = held.as_deref().filter(|held| is_named(held, catalog));
+        let reference = &request.image.reference;
+        let facts = Facts::of(catalog, reference, present.is_some(), request.interval);
         let why = match decide::decide(&facts, pass.now()) {
-            Decision::Wait(left) => return Ok(Served::Waiting(left)),
+            Decision::Wait(left) => {
+                return Ok(Served::Waiting {
+                    outcome: Outcome::of_status(catalog, request.noted),
+                    record: held,
+                    left,
+                });
+            }
             Decision::Ask(why) => why,
         };
         debug!(catalog = owner.name, ?why, "asking the registry");
         let asked = pass.now();
-        let (image, access) = context.resolve(&request, pass).await?;
+        let work = context.begin(catalog);
+        let (image, access) = context.resolve(&request, &work, pass).await?;
         let record = context
-            .unpack(owner, &request, &image, &access, asked, pass)
+            .unpack(owner, &request, &image, &access, &work, pass)
             .await?;
         let outcome = Outcome::Unpacked {
             reference: request.image.reference.clone(),
             resolved: image.to_string(),
             asked,
+            noted: request.noted,
         };
         Ok(Served::Asked {
             outcome,
             record,
             interval: request.interval,
         })
+    }
+
+    /// Takes the Catalog out of use: what it serves goes first, then the status says so, and then
+    /// nothing has to be done before it may be deleted.
+    async fn take_out(&self, catalog: &Catalog, pass: &Pass) -> Result<Action, Error> {
+        let name = owner(catalog).name;
+        if let Err(cause) = self.context.remove_content(name).await {
+            return self.not_removed(catalog, &cause, pass).await;
+        }
+        let outcome = Outcome::Unavailable;
+        if self.write(catalog, &outcome, None, pass).await? == Written::Yes {
+            let reason = unpack::USER_SPECIFIED_UNAVAILABLE;
+            let events = &self.context.events;
+            events
+                .normal(catalog, reason, "Unpack", messages::UNAVAILABLE)
+                .await;
+        }
+        self.let_go(catalog, name).await?;
+        Ok(Action::AwaitChange)
+    }
+
+    async fn not_removed(
+        &self,
+        catalog: &Catalog,
+        cause: &str,
+        pass: &Pass,
+    ) -> Result<Action, Error> {
+        let message = messages::delete_failed(cause);
+        let outcome = Outcome::DeleteFailed(message.clone());
+        self.write(catalog, &outcome, None, pass).await?;
+        Err(Error::Delete(message))
+    }
+
+    /// Removes the finalizer.
+    async fn let_go(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+        finalizer::remove(&self.context.client.0, catalog, names::FINALIZER_CATALOG)
+            .await
+            .map_err(|source| Error::Finalizer {
+                catalog: name.to_owned(),
+                source,
+            })?;
+        Ok(())
     }
 
     /// Reports a failure in the status, and as an event when it is news.
@@ -95,6 +147,25 @@ impl CatalogReconciler {
         Ok(())
     }
 
+    /// Writes what the status should say where it says something else: it was edited, or clients
+    /// reach the content at another address now.
+    async fn mend(
+        &self,
+        catalog: &Catalog,
+        outcome: &Outcome,
+        record: Option<&Record>,
+        pass: &Pass,
+    ) -> Result<(), Error> {
+        let url = self.context.content_url(owner(catalog).name);
+        let status = status::project(catalog, outcome, record, &url, pass.now());
+        let mut known = catalog.status.clone().unwrap_or_default();
+        known.conditions = conditions::owned(&known.conditions, &OWNED);
+        if known != status {
+            self.status.apply(catalog, &status).await?;
+        }
+        Ok(())
+    }
+
     async fn write(
         &self,
         catalog: &Catalog,
@@ -110,22 +181,14 @@ impl CatalogReconciler {
 
     /// Removes what the Catalog serves and lets it go.
     async fn delete(&self, catalog: &Catalog, pass: &Pass) -> Result<Action, Error> {
-        let name = catalog.metadata.name.clone().unwrap_or_default();
+        let name = owner(catalog).name;
         if !finalizer::has(catalog, names::FINALIZER_CATALOG) {
             return Ok(Action::AwaitChange);
         }
-        if let Err(cause) = self.context.remove_content(&name).await {
-            let message = messages::delete_failed(&cause);
-            self.write(catalog, &Outcome::DeleteFailed(message.clone()), None, pass)
-                .await?;
-            return Err(Error::Delete(message));
+        if let Err(cause) = self.context.remove_content(name).await {
+            return self.not_removed(catalog, &cause, pass).await;
         }
-        finalizer::remove(&self.context.client.0, catalog, names::FINALIZER_CATALOG)
-            .await
-            .map_err(|source| Error::Finalizer {
-                catalog: name.clone(),
-                source,
-            })?;
+        self.let_go(catalog, name).await?;
         info!(catalog = name, "catalog content removed");
         Ok(Action::AwaitChange)
     }
@@ -149,7 +212,7 @@ impl CatalogReconciler {
                 .warning(catalog, "FilesLeftOut", "Unpack", &note)
                 .await;
         }
-        let note = messages::unpacked(resolved, &BrokenFiles::default());
+        let note = messages::unpacked(resolved, &BrokenFiles::default(), None);
         events
             .normal(catalog, unpack::SUCCESSFUL, "Unpack", &note)
             .await;
@@ -158,8 +221,13 @@ impl CatalogReconciler {
 
 /// How far a pass got.
 enum Served {
-    /// There is nothing to do before this time has passed.
-    Waiting(Option<Duration>),
+    /// There is nothing to do before this time has passed; the status is as it should be, or has
+    /// lost something, or does not know the address of today.
+    Waiting {
+        outcome: Option<Outcome>,
+        record: Option<Arc<Record>>,
+        left: Option<Duration>,
+    },
     /// The registry was asked, and this is served.
     Asked {
         outcome: Outcome,
@@ -178,6 +246,9 @@ impl Reconciler for CatalogReconciler {
         if finalizer::is_deleting(&*catalog) {
             return self.delete(&catalog, pass).await;
         }
+        if catalog.spec.availability == Availability::Unavailable {
+            return self.take_out(&catalog, pass).await;
+        }
         let client = &self.context.client.0;
         let added = finalizer::ensure(client, &*catalog, names::FINALIZER_CATALOG).await;
         let added = added.map_err(|source| Error::Finalizer {
@@ -189,7 +260,17 @@ impl Reconciler for CatalogReconciler {
             return Ok(Action::AwaitChange);
         }
         match self.serve(&catalog, pass).await {
-            Ok(Served::Waiting(left)) => Ok(after(left)),
+            Ok(Served::Waiting {
+                outcome,
+                record,
+                left,
+            }) => {
+                if let Some(outcome) = outcome {
+                    self.mend(&catalog, &outcome, record.as_deref(), pass)
+                        .await?;
+                }
+                Ok(after(left))
+            }
             Ok(Served::Asked {
                 outcome,
                 record,
@@ -234,13 +315,39 @@ impl Reconciler for CatalogReconciler {
                 kind: String::new(),
                 image: None,
             },
+            priority: 0,
+            availability: Availability::Available,
         };
         let mut catalog = Catalog::new(&name, spec);
         catalog.metadata = metadata.clone();
-        catalog.status = self.context.status_of(&name).await?;
+        let before = self.context.status_of(&name).await?;
         let failure = Unserved::terminal(&messages::undecodable(error));
-        self.report(&catalog, &failure, pass).await
+        let record = self.context.content_of(owner(&catalog)).await;
+        let status = status::project_undecodable(
+            &before,
+            metadata.generation,
+            &failure,
+            record.as_deref(),
+            &self.context.content_url(&name),
+            pass.now(),
+        );
+        if status == before {
+            return Ok(());
+        }
+        self.status.apply(&catalog, &status).await?;
+        let events = &self.context.events;
+        events
+            .warning(&catalog, failure.reason, "Unpack", &failure.message)
+            .await;
+        Ok(())
     }
+}
+
+/// Whether `record` is of the content that the status names, or the status names none.
+fn is_named(record: &Record, catalog: &Catalog) -> bool {
+    let status = catalog.status.as_ref();
+    let named = status.and_then(|status| status.content_digest.as_deref());
+    named.is_none_or(|named| named == record.digest.as_str())
 }
 
 /// The next pass after `left`, a little later so that catalogs polled alike drift apart.

@@ -7,22 +7,39 @@ use olm_api::catalog::Catalog;
 use olm_api::names;
 use olm_runtime::certificates::{ServingCertificate, service_names};
 use olm_runtime::registry::RegistryArgsError;
-use olm_runtime::{Chain, Controller, Process, ProcessError, Watch};
+use olm_runtime::{Controller, Process, ProcessError, Watch};
+use olm_serve::health::Probe;
 use olm_serve::{Limits, Server};
-use tracing::warn;
 
 use crate::args::Args;
+use crate::certificate::Copy;
 use crate::context::{ApiClient, Context};
 use crate::phase::content::Unpacker;
+use crate::readiness::Readiness;
 use crate::reconcile::{CatalogReconciler, PASS_LIMIT};
 use crate::replica;
 use crate::server::{self, Metrics};
 use crate::store::{ContentStore, StoreError};
+use crate::under_way::UnderWay;
 
-/// Time in which a reader must take a piece of the content.
-const SLOW_READER: Duration = Duration::from_mins(1);
-/// Pause between attempts to get a serving certificate.
-const CERTIFICATE_PAUSE: Duration = Duration::from_secs(2);
+/// What the content server grants its readers. An answer may be 2 GB; each has at most two pieces
+/// of 64 KiB in memory.
+const LIMITS: Limits = Limits {
+    connections: 512,
+    streams: 16,
+    requests: 256,
+    handshake: Duration::from_secs(10),
+    headers: Duration::from_secs(10),
+    body_idle: Duration::from_secs(5),
+    // A request has no body.
+    body_bytes: 64 << 10,
+    response: Duration::from_secs(30),
+    write_stall: Duration::from_mins(1),
+    answer: Duration::from_mins(10),
+    idle: Duration::from_secs(90),
+    connection_age: Duration::from_mins(30),
+    drain: Duration::from_secs(8),
+};
 
 /// Why catalogd could not start or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -81,22 +98,22 @@ pub async fn run(args: Args) -> Result<(), RunError> {
 
     let metrics = Metrics::register(process.registry());
     let router = server::router(Arc::clone(&store), metrics, &prefix);
-    let certificate = certificate(&process, &args).await;
-    let Some(certificate) = certificate else {
-        return Ok(process.run().await?);
-    };
+    let certificate = certificate(&process, &args);
     let server = Server::bind("content", &args.catalogs_server_addr, router)
         .await?
         .tls(&certificate.source())?
-        .limits(Limits {
-            write_stall: SLOW_READER,
-            ..Limits::default()
-        });
+        .limits(LIMITS);
     process.server(server);
-    process.background("certificate", async move |token| {
-        certificate.keep(token).await;
-        Ok(())
-    });
+    keep_certificate(&mut process, certificate, Copy::below(&args.cache_dir));
+
+    let streaming = process.clients().streaming.clone();
+    let (catalogs, changes) = Watch::<Catalog>::all(streaming.clone()).cached();
+    let (of_cluster, of_store) = (catalogs.clone(), Arc::clone(&store));
+    let readiness = Readiness::new(move || replica::missing(&of_cluster, &of_store));
+    let ready = readiness.clone();
+    process
+        .health()
+        .add(Probe::Readiness, "content", move || ready.check());
 
     let context = Arc::new(Context {
         client: ApiClient(process.clients().short.clone()),
@@ -104,14 +121,14 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         unpacker: Arc::new(unpacker),
         store,
         events: process.events(),
+        catalogs,
+        under_way: UnderWay::default(),
         poll_interval: args.poll_interval.get(),
         external_address,
     });
-    let streaming = process.clients().streaming.clone();
-    let watch = Watch::<Catalog>::all(streaming.clone());
     let shared = Arc::clone(&context);
     process.background("replica", async move |token| {
-        replica::run(shared, watch, token).await;
+        replica::run(shared, changes, readiness, token).await;
         Ok(())
     });
     let controller =
@@ -120,27 +137,51 @@ pub async fn run(args: Args) -> Result<(), RunError> {
     Ok(process.run().await?)
 }
 
-/// The certificate of the content server; waits for the API server, `None` when told to end.
-async fn certificate(process: &Process, args: &Args) -> Option<ServingCertificate> {
+/// The certificate of the content server, which is not there yet.
+fn certificate(process: &Process, args: &Args) -> ServingCertificate {
     let mut names = service_names(names::SERVICE_CATALOGD, process.namespace());
     names.extend(args.tls_san.iter().cloned());
-    loop {
-        let made = ServingCertificate::ensure(
-            process.clients().short.clone(),
-            process.namespace(),
-            names::COMPONENT_CATALOGD,
-            names.clone(),
-            process.clock(),
-        );
-        match made.await {
-            Ok(certificate) => return Some(certificate),
-            Err(error) => warn!(error = %Chain(&error), "no serving certificate yet"),
-        }
-        tokio::select! {
-            () = process.token().cancelled() => return None,
-            () = tokio::time::sleep(CERTIFICATE_PAUSE) => {}
-        }
-    }
+    ServingCertificate::later(
+        process.clients().short.clone(),
+        process.namespace(),
+        names::COMPONENT_CATALOGD,
+        names,
+        process.clock(),
+    )
+}
+
+/// Serves with the copy at once, gets the certificate when the API server answers, and keeps both
+/// up to date.
+fn keep_certificate(process: &mut Process, certificate: ServingCertificate, copy: Copy) {
+    let source = certificate.source();
+    copy.load(&source, process.clock().now());
+    process
+        .health()
+        .add(Probe::Readiness, "certificate", move || {
+            if source.is_loaded() {
+                Ok(())
+            } else {
+                Err("there is no serving certificate yet".to_owned())
+            }
+        });
+    let mut leaf = certificate.leaf();
+    process.background("certificate", async move |token| {
+        let copying = async {
+            loop {
+                let pair = leaf.borrow_and_update().clone();
+                if let Some(pair) = pair {
+                    let copy = copy.clone();
+                    // Nothing depends on it, and what went wrong is in the log.
+                    let _done = tokio::task::spawn_blocking(move || copy.keep(&pair)).await;
+                }
+                if leaf.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::join!(certificate.keep(token), copying);
+        Ok(())
+    });
 }
 
 /// The path of an address, which stands before `/catalogs/`.

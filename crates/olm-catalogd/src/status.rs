@@ -1,11 +1,13 @@
 //! What a pass writes: spec, what happened, the time → status. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use olm_api::catalog::{Catalog, CatalogStatus, ResolvedCatalogSource, ResolvedImageSource};
 use olm_api::conditions::{self as types, phase, unpack};
 use olm_runtime::conditions;
+use serde_json::{Map, Value, json};
 
+use crate::error::Unserved;
 use crate::messages;
 use crate::record::Record;
 
@@ -23,6 +25,8 @@ pub(crate) enum Outcome {
         resolved: String,
         /// When the registry was asked.
         asked: Timestamp,
+        /// What the message says beside that.
+        noted: Option<String>,
     },
     /// The content that is asked for is not served.
     Failed {
@@ -33,8 +37,24 @@ pub(crate) enum Outcome {
         /// Whether only a change of the object can help.
         terminal: bool,
     },
+    /// The spec takes the catalog out of use, and nothing is served.
+    Unavailable,
     /// The clean-up before deletion failed; this is the whole message.
     DeleteFailed(String),
+}
+
+impl Outcome {
+    /// The last success, as the status tells it.
+    pub(crate) fn of_status(catalog: &Catalog, noted: Option<String>) -> Option<Self> {
+        let resolved = catalog.status.as_ref()?.resolved_source.as_ref()?;
+        let image = resolved.image.as_ref()?;
+        Some(Self::Unpacked {
+            reference: image.reference.clone(),
+            resolved: image.resolved_ref.clone(),
+            asked: image.last_poll_attempt.0,
+            noted,
+        })
+    }
 }
 
 /// The new status of `catalog`. `served` is the content that the store holds for it after the pass.
@@ -48,28 +68,22 @@ pub(crate) fn project(
     let mut status = catalog.status.clone().unwrap_or_default();
     status.conditions = conditions::owned(&status.conditions, &OWNED);
     let generation = catalog.metadata.generation;
-    let list = &mut status.conditions;
+    let mut rows = Rows {
+        list: &mut status.conditions,
+        generation,
+        now,
+    };
     match outcome {
         Outcome::Unpacked {
             reference,
             resolved,
             asked,
+            noted,
         } => {
             let none = crate::record::BrokenFiles::default();
             let broken = served.map_or(&none, |record| &record.broken);
-            let message = messages::unpacked(resolved, broken);
-            let reason = unpack::SUCCESSFUL;
-            conditions::set(
-                list,
-                types::UNPACKED,
-                true,
-                reason,
-                &message,
-                generation,
-                now,
-            );
-            conditions::set(list, types::READY, true, reason, &message, generation, now);
-            conditions::remove(list, types::STALLED);
+            let message = messages::unpacked(resolved, broken, noted.as_deref());
+            rows.unpacked(true, unpack::SUCCESSFUL, &message);
             status.phase = Some(phase::UNPACKED.to_owned());
             status.observed_generation = generation;
             status.resolved_source = Some(ResolvedCatalogSource {
@@ -81,59 +95,125 @@ pub(crate) fn project(
                     pull_secret: None,
                 }),
             });
-            if let Some(record) = served {
-                status.content_url = Some(content_url.to_owned());
-                status.content_digest = Some(record.digest.as_str().to_owned());
-                status.last_unpacked = Some(Time(whole_seconds(record.unpacked)));
-            }
         }
         Outcome::Failed {
             reason,
             message,
             terminal,
         } => {
-            let mut message = message.clone();
-            if let Some(record) = served {
-                message.push_str(&messages::still_served(
-                    record.digest.as_str(),
-                    record.image.as_str(),
-                ));
-            }
-            conditions::set(
-                list,
-                types::UNPACKED,
-                false,
-                reason,
-                &message,
-                generation,
-                now,
-            );
-            conditions::set(list, types::READY, false, reason, &message, generation, now);
-            if *terminal {
-                conditions::set(
-                    list,
-                    types::STALLED,
-                    true,
-                    reason,
-                    &message,
-                    generation,
-                    now,
-                );
-            } else {
-                conditions::remove(list, types::STALLED);
-            }
+            rows.failed(reason, message, *terminal, served);
             status.phase = Some(phase::FAILING.to_owned());
             // What is served stays described (contentURL, contentDigest, lastUnpacked), so that
             // readers who know the digest go on; what it was resolved from goes, as upstream does.
             status.resolved_source = None;
         }
+        Outcome::Unavailable => {
+            rows.unpacked(
+                false,
+                unpack::USER_SPECIFIED_UNAVAILABLE,
+                messages::UNAVAILABLE,
+            );
+            status.phase = Some(phase::PENDING.to_owned());
+            status.observed_generation = generation;
+            status.resolved_source = None;
+            status.content_url = None;
+            status.content_digest = None;
+            status.last_unpacked = None;
+        }
         Outcome::DeleteFailed(message) => {
             let reason = unpack::FAILED_TO_DELETE;
-            conditions::set(list, types::DELETE, false, reason, message, generation, now);
-            conditions::set(list, types::READY, false, reason, message, generation, now);
+            rows.set(types::DELETE, false, reason, message);
+            rows.set(types::READY, false, reason, message);
         }
     }
+    if let Some(record) = served {
+        status.content_url = Some(content_url.to_owned());
+        status.content_digest = Some(record.digest.as_str().to_owned());
+        status.last_unpacked = Some(Time(whole_seconds(record.unpacked)));
+    }
     status
+}
+
+/// The new status of an object that does not decode, made from its status as it stands: what cannot
+/// be understood of it stays.
+pub(crate) fn project_undecodable(
+    status: &Value,
+    generation: Option<i64>,
+    failure: &Unserved,
+    served: Option<&Record>,
+    content_url: &str,
+    now: Timestamp,
+) -> Value {
+    let mut status = match status {
+        Value::Object(fields) => fields.clone(),
+        _ => Map::new(),
+    };
+    let known = status.get("conditions").and_then(Value::as_array);
+    let known: Vec<Condition> = known
+        .into_iter()
+        .flatten()
+        .filter_map(|row| serde_json::from_value(row.clone()).ok())
+        .collect();
+    let mut list = conditions::owned(&known, &OWNED);
+    let mut rows = Rows {
+        list: &mut list,
+        generation,
+        now,
+    };
+    rows.failed(
+        failure.reason,
+        &failure.message,
+        failure.is_terminal(),
+        served,
+    );
+    status.insert("conditions".to_owned(), json!(list));
+    status.insert("phase".to_owned(), json!(phase::FAILING));
+    status.remove("resolvedSource");
+    if let Some(record) = served {
+        status.insert("contentURL".to_owned(), json!(content_url));
+        status.insert("contentDigest".to_owned(), json!(record.digest.as_str()));
+        let unpacked = Time(whole_seconds(record.unpacked));
+        status.insert("lastUnpacked".to_owned(), json!(unpacked));
+    }
+    Value::Object(status)
+}
+
+/// The conditions of one object, being written.
+struct Rows<'a> {
+    list: &'a mut Vec<Condition>,
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+impl Rows<'_> {
+    fn set(&mut self, kind: &str, status: bool, reason: &str, message: &str) {
+        let (generation, now) = (self.generation, self.now);
+        conditions::set(self.list, kind, status, reason, message, generation, now);
+    }
+
+    /// `Unpacked` and `Ready`, which say the same.
+    fn unpacked(&mut self, status: bool, reason: &str, message: &str) {
+        self.set(types::UNPACKED, status, reason, message);
+        self.set(types::READY, status, reason, message);
+        conditions::remove(self.list, types::STALLED);
+    }
+
+    fn failed(&mut self, reason: &str, message: &str, terminal: bool, served: Option<&Record>) {
+        let mut message = message.to_owned();
+        if let Some(record) = served {
+            message.push_str(&messages::still_served(
+                record.digest.as_str(),
+                record.image.as_str(),
+            ));
+        }
+        self.set(types::UNPACKED, false, reason, &message);
+        self.set(types::READY, false, reason, &message);
+        if terminal {
+            self.set(types::STALLED, true, reason, &message);
+        } else {
+            conditions::remove(self.list, types::STALLED);
+        }
+    }
 }
 
 /// The API keeps whole seconds; a finer time would differ from what is read back.

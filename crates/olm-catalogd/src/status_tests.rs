@@ -5,8 +5,7 @@
     reason = "tests"
 )]
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use olm_api::catalog::{CatalogSource, CatalogSpec, ImageSource};
+use olm_api::catalog::{Availability, CatalogSource, CatalogSpec, ImageSource};
 use olm_fs::Digest;
 
 use super::*;
@@ -29,7 +28,14 @@ fn catalog(generation: i64) -> Catalog {
         kind: "image".to_owned(),
         image: Some(image),
     };
-    let mut catalog = Catalog::new("cat", CatalogSpec { source });
+    let mut catalog = Catalog::new(
+        "cat",
+        CatalogSpec {
+            source,
+            priority: 0,
+            availability: Availability::Available,
+        },
+    );
     catalog.metadata.generation = Some(generation);
     catalog
 }
@@ -51,6 +57,7 @@ fn unpacked(asked: i64) -> Outcome {
         reference: "quay.io/cat:latest".to_owned(),
         resolved: "quay.io/cat@sha256:1".to_owned(),
         asked: Timestamp::from_millisecond(asked * 1000 + 700).unwrap(),
+        noted: None,
     }
 }
 
@@ -234,4 +241,110 @@ fn conditions_of_others_are_not_repeated() {
     catalog.status = Some(status);
     let status = project(&catalog, &failed(false), None, URL, at(20));
     assert!(conditions::get(&status.conditions, "Foreign").is_none());
+}
+
+#[test]
+fn a_catalog_that_is_taken_out_of_use_says_so_and_describes_no_content() {
+    let mut catalog = catalog(1);
+    let record = record("a", 10);
+    catalog.status = Some(project(&catalog, &unpacked(20), Some(&record), URL, at(20)));
+    catalog.metadata.generation = Some(2);
+    let status = project(&catalog, &Outcome::Unavailable, None, URL, at(30));
+    assert_eq!(status.phase.as_deref(), Some("Pending"));
+    for kind in ["Unpacked", "Ready"] {
+        let row = row(&status, kind);
+        assert_eq!(row.status, "False");
+        assert_eq!(row.reason, "UserSpecifiedUnavailable");
+        assert_eq!(
+            row.message,
+            "Catalog availability mode is set to Unavailable"
+        );
+        assert_eq!(row.observed_generation, Some(2));
+    }
+    assert!(conditions::get(&status.conditions, "Stalled").is_none());
+    assert_eq!(status.observed_generation, Some(2));
+    assert_eq!((status.content_url, status.content_digest), (None, None));
+    assert_eq!((status.resolved_source, status.last_unpacked), (None, None));
+}
+
+#[test]
+fn a_failure_describes_the_content_that_this_replica_serves() {
+    // The leader before served "b"; this one has nothing newer than "a" and cannot get it.
+    let mut catalog = catalog(1);
+    catalog.status = Some(project(
+        &catalog,
+        &unpacked(20),
+        Some(&record("b", 20)),
+        URL,
+        at(20),
+    ));
+    let status = project(
+        &catalog,
+        &failed(false),
+        Some(&record("a", 10)),
+        URL,
+        at(30),
+    );
+    assert_eq!(
+        status.content_digest.as_deref(),
+        Some(Digest::of(b"a").as_str())
+    );
+    assert_eq!(status.last_unpacked, Some(Time(at(10))));
+}
+
+#[test]
+fn the_last_success_is_told_again_with_the_address_of_today() {
+    let mut catalog = catalog(1);
+    let record = record("a", 10);
+    catalog.status = Some(project(&catalog, &unpacked(20), Some(&record), URL, at(20)));
+    let told = Outcome::of_status(&catalog, None).unwrap();
+    let same = project(&catalog, &told, Some(&record), URL, at(90));
+    assert_eq!(Some(&same), catalog.status.as_ref());
+    let moved = "https://example.com/catalogs/cat/all.json";
+    let status = project(&catalog, &told, Some(&record), moved, at(90));
+    assert_eq!(status.content_url.as_deref(), Some(moved));
+    let status = CatalogStatus {
+        content_url: same.content_url.clone(),
+        ..status
+    };
+    assert_eq!(status, same);
+}
+
+#[test]
+fn a_status_that_cannot_be_read_keeps_what_it_says() {
+    let now = at(30);
+    let before = json!({
+        "phase": "Unpacked", "lastUnpacked": "some day", "later": {"version": 2},
+        "resolvedSource": {"type": "image"}, "contentDigest": "sha256:old", "observedGeneration": 3,
+        "conditions": [
+            {"type": "Unpacked", "status": "False", "reason": "UnpackFailed", "message": "before",
+                "lastTransitionTime": "1970-01-01T00:00:07Z"},
+            {"type": "Ready"},
+            {"type": "Foreign", "status": "True", "reason": "R", "message": "",
+                "lastTransitionTime": "1970-01-01T00:00:07Z"},
+        ],
+    });
+    let failure = Unserved::terminal("error parsing catalog: no spec");
+    let status = project_undecodable(&before, Some(4), &failure, None, URL, now);
+    assert_eq!(status["lastUnpacked"], "some day");
+    assert_eq!(status["later"], json!({"version": 2}));
+    assert_eq!(status["contentDigest"], "sha256:old");
+    assert_eq!(status["observedGeneration"], 3);
+    assert_eq!(status["phase"], "Failing");
+    assert_eq!(status.get("resolvedSource"), None);
+    let rows: Vec<Condition> = serde_json::from_value(status["conditions"].clone()).unwrap();
+    let kinds: Vec<&str> = rows.iter().map(|row| row.type_.as_str()).collect();
+    assert_eq!(kinds, ["Ready", "Stalled", "Unpacked"]);
+    let row = conditions::get(&rows, "Unpacked").unwrap();
+    assert_eq!(
+        row.message,
+        "source bundle content: error parsing catalog: no spec"
+    );
+    assert_eq!(row.last_transition_time.0, at(7), "it stays False");
+
+    let record = record("a", 10);
+    let status = project_undecodable(&json!(null), Some(4), &failure, Some(&record), URL, now);
+    assert_eq!(status["contentURL"], URL);
+    assert_eq!(status["contentDigest"], Digest::of(b"a").as_str());
+    assert_eq!(status["lastUnpacked"], "1970-01-01T00:00:10Z");
 }

@@ -19,13 +19,12 @@ fn content(encoding: Encoding) -> Content {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(BODY.as_bytes()).unwrap();
     Content {
-        file,
+        file: Arc::new(file),
         length: BODY.len() as u64,
         digest: "sha256:abc".to_owned(),
         modified: Some(httpdate::parse_http_date(DATE).unwrap() + Duration::from_millis(300)),
         content_type: HeaderValue::from_static("application/json"),
         encoding,
-        negotiated: true,
     }
 }
 
@@ -42,7 +41,7 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 async fn ask(method: Method, pairs: &[(&'static str, &str)]) -> (StatusCode, HeaderMap, String) {
-    let response = respond(&method, &headers(pairs), content(Encoding::Identity)).await;
+    let response = respond(&method, &headers(pairs), content(Encoding::Identity));
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (
@@ -112,7 +111,8 @@ async fn preconditions_decide(#[case] pairs: &[(&'static str, &str)], #[case] wa
     match wanted {
         200 => assert_eq!(body, BODY),
         206 => assert!(BODY.contains(&body) && body.len() < BODY.len()),
-        _ => assert_eq!(body, ""),
+        304 => assert_eq!(body, ""),
+        _ => assert!(body.starts_with(&wanted.to_string()), "{body}"),
     }
 }
 
@@ -129,34 +129,11 @@ async fn a_range_names_its_place_in_the_whole() {
 #[tokio::test]
 async fn an_encoded_form_has_its_own_tag_and_matches_the_digest() {
     let wanted = headers(&[("if-match", "\"sha256:abc\"")]);
-    let response = respond(&Method::GET, &wanted, content(Encoding::Gzip)).await;
+    let response = respond(&Method::GET, &wanted, content(Encoding::Gzip));
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[header::ETAG], "\"sha256:abc-gzip\"");
     assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
     assert_eq!(response.headers()[header::VARY], "accept-encoding");
-}
-
-#[rstest]
-#[case::nothing_asked(None, Encoding::Identity)]
-#[case::best_of_ours(Some("gzip, zstd"), Encoding::Zstd)]
-#[case::only_gzip(Some("gzip"), Encoding::Gzip)]
-#[case::weights(Some("gzip;q=1.0, zstd;q=0.5"), Encoding::Gzip)]
-#[case::star(Some("*"), Encoding::Zstd)]
-#[case::refused(Some("gzip;q=0, zstd;q=0"), Encoding::Identity)]
-#[case::unknown(Some("br"), Encoding::Identity)]
-#[case::bad_weight(Some("gzip;q=7"), Encoding::Identity)]
-fn chooses_the_form_the_reader_prefers(#[case] accept: Option<&str>, #[case] wanted: Encoding) {
-    let forms = [Encoding::Zstd, Encoding::Gzip, Encoding::Identity];
-    let mut asked = HeaderMap::new();
-    if let Some(accept) = accept {
-        asked.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_str(accept).unwrap(),
-        );
-    }
-    assert_eq!(negotiate(&asked, &forms), wanted);
-    asked.insert(header::RANGE, HeaderValue::from_static("bytes=0-"));
-    assert_eq!(negotiate(&asked, &forms), Encoding::Identity);
 }
 
 #[tokio::test]
@@ -165,11 +142,75 @@ async fn a_reader_finishes_on_the_content_it_began_with() {
     let path = directory.path().join("all.json");
     std::fs::write(&path, BODY).unwrap();
     let mut opened = content(Encoding::Identity);
-    opened.file = std::fs::File::open(&path).unwrap();
-    let response = respond(&Method::GET, &HeaderMap::new(), opened).await;
+    opened.file = Arc::new(std::fs::File::open(&path).unwrap());
+    let response = respond(&Method::GET, &HeaderMap::new(), opened);
     let replacement = directory.path().join("new");
     std::fs::write(&replacement, "abcdefghijkl").unwrap();
     std::fs::rename(&replacement, &path).unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, BODY);
+}
+
+/// The answer for bytes 4 to 6, 6 to 8 and 1 to 2 of the content.
+async fn select(method: Method, pairs: &[(&'static str, &str)]) -> (StatusCode, HeaderMap, String) {
+    let parts = vec![4..6, 6..8, 1..2];
+    let content = content(Encoding::Identity);
+    let response = respond_parts(&method, &headers(pairs), content, parts);
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    (head.status, head.headers, body)
+}
+
+#[rstest]
+#[case::plain(&[], 200)]
+#[case::of_the_content(&[("if-match", "\"sha256:abc\"")], 200)]
+#[case::of_other_content(&[("if-match", "\"sha256:old\"")], 412)]
+#[case::any_content(&[("if-match", "*")], 200)]
+#[case::known(&[("if-none-match", "\"sha256:abc\"")], 304)]
+#[case::any_known(&[("if-none-match", "*")], 304)]
+#[case::other_known(&[("if-none-match", "\"sha256:old\"")], 200)]
+#[case::tag_beats_date(&[("if-none-match", "\"x\""), ("if-modified-since", DATE)], 200)]
+#[case::since(&[("if-modified-since", DATE)], 304)]
+#[case::since_in_the_form_of_rfc_850(
+    &[("if-modified-since", "Saturday, 21-Nov-26 10:00:00 GMT")], 304
+)]
+#[case::since_in_the_form_of_asctime(&[("if-modified-since", "Sat Nov 21 10:00:00 2026")], 304)]
+#[case::not_a_date(&[("if-modified-since", "yesterday")], 200)]
+#[case::unmodified_since(&[("if-unmodified-since", "Sat, 21 Nov 2026 09:00:00 GMT")], 412)]
+#[case::no_ranges(&[("range", "bytes=0-1")], 200)]
+#[tokio::test]
+async fn a_selection_is_judged_by_the_digest_of_the_whole(
+    #[case] pairs: &[(&'static str, &str)],
+    #[case] wanted: u16,
+) {
+    let (status, headers, body) = select(Method::GET, pairs).await;
+    assert_eq!(status.as_u16(), wanted);
+    assert_eq!(headers[header::ETAG], "\"sha256:abc\"");
+    assert_eq!(headers[header::LAST_MODIFIED], DATE);
+    assert!(!headers.contains_key(header::ACCEPT_RANGES));
+    match wanted {
+        200 => {
+            assert_eq!(body, "45671");
+            assert_eq!(headers[header::CONTENT_LENGTH], "5");
+        }
+        304 => {
+            assert_eq!(body, "");
+            assert!(!headers.contains_key(header::CONTENT_TYPE));
+        }
+        _ => assert_eq!(body, "412 Precondition Failed\n"),
+    }
+    let (head_status, head_headers, head_body) = select(Method::HEAD, pairs).await;
+    assert_eq!((head_status, head_headers), (status, headers));
+    if wanted < 400 {
+        assert_eq!(head_body, "");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_select_nothing() {
+    let (status, headers, body) = select(Method::POST, &[]).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(headers[header::ALLOW], "GET, HEAD");
+    assert_eq!(body, "Method Not Allowed\n");
 }

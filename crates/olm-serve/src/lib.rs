@@ -7,13 +7,15 @@
 //!
 //! **Model.** A [`Server`] takes an [`axum::Router`], an address, [`Limits`] and, for HTTPS, a
 //! [`tls::CertificateSource`] whose key pair can be replaced at any time. [`content::respond`]
-//! answers a request for one immutable file that the caller has opened. [`health::Health`] and
+//! answers a request for one immutable file that the caller has opened, [`content::respond_parts`]
+//! one for parts of it. [`health::Health`] and
 //! [`metrics::router`] are the two plain-HTTP endpoints that every process has.
 //!
 //! **Guarantees.**
 //! * A new certificate is taken whole or not at all; the old one serves until then.
-//! * The number of open connections, the time for a handshake, for request headers, between two
-//!   pieces of a request body and between two accepted pieces of an answer are bounded.
+//! * The number of open connections, of requests in each and of requests in all is bounded, and so
+//!   is the time for a handshake, for request headers, between two pieces of a request body, between
+//!   two accepted pieces of an answer, for a whole answer, and without any request.
 //! * A panicking handler answers 500 and harms no other request.
 //! * After the token is cancelled no connection is accepted, requests under way get a grace period
 //!   to finish, and then [`Server::run`] returns.
@@ -39,9 +41,14 @@
 //! # }
 //! ```
 
+mod conditional;
 pub mod content;
 pub mod health;
 pub mod metrics;
+mod negotiate;
+mod parts;
+mod range;
+mod request;
 mod server;
 mod stall;
 pub mod tls;

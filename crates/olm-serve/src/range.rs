@@ -7,12 +7,6 @@ pub(crate) struct ByteRange {
     pub(crate) last: u64,
 }
 
-impl ByteRange {
-    pub(crate) fn length(self) -> u64 {
-        self.last - self.first + 1
-    }
-}
-
 /// What a `Range` header asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parsed {

@@ -7,21 +7,25 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use http::StatusCode;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 use tracing::{debug, info, warn};
 
+use crate::request::{Activity, Bounded, Turns, in_turn};
 use crate::stall::WriteStall;
 use crate::tls::{CertificateSource, TlsError};
 
@@ -58,6 +62,11 @@ pub enum BindError {
 pub struct Limits {
     /// Open connections; further ones wait in the system's backlog. Default 512.
     pub connections: usize,
+    /// Requests of one connection at the same time (HTTP/2 streams). Default 100.
+    pub streams: u32,
+    /// Requests of all connections at the same time, each from its headers to the end of its
+    /// answer; further ones wait as long as `response`, then get 503. Default 512.
+    pub requests: usize,
     /// Time for a TLS handshake. Default 10 s.
     pub handshake: Duration,
     /// Time for the headers of a request, also the time a kept connection may idle. Default 30 s.
@@ -71,7 +80,12 @@ pub struct Limits {
     pub response: Duration,
     /// Time in which the client must accept a piece of the answer. Default 60 s.
     pub write_stall: Duration,
-    /// Age at which a connection is asked to close after the request under way. Default 1 h.
+    /// Time for a whole answer; what is not sent then is cut off. Default 10 min.
+    pub answer: Duration,
+    /// Time without a request after which a connection is closed, give or take as much again.
+    /// Default 90 s.
+    pub idle: Duration,
+    /// Age at which a connection is asked to close after the requests under way. Default 1 h.
     pub connection_age: Duration,
     /// Time that requests under way get after the shutdown began. Default 8 s.
     pub drain: Duration,
@@ -81,12 +95,16 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            streams: 100,
+            requests: 512,
             handshake: Duration::from_secs(10),
             headers: Duration::from_secs(30),
             body_idle: Duration::from_secs(30),
             body_bytes: 8 << 20,
             response: Duration::from_mins(1),
             write_stall: Duration::from_mins(1),
+            answer: Duration::from_mins(10),
+            idle: Duration::from_secs(90),
             connection_age: Duration::from_hours(1),
             drain: Duration::from_secs(8),
         }
@@ -156,6 +174,10 @@ impl Server {
             .layer(DefaultBodyLimit::disable())
             .layer(RequestBodyLimitLayer::new(limits.body_bytes))
             .layer(RequestBodyTimeoutLayer::new(limits.body_idle))
+            .layer(axum::middleware::from_fn_with_state(
+                Turns::new(limits.requests, limits.answer),
+                in_turn,
+            ))
             .layer(TimeoutLayer::with_status_code(
                 StatusCode::SERVICE_UNAVAILABLE,
                 limits.response,
@@ -288,29 +310,50 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let limits = &self.limits;
+        let mut builder = auto::Builder::new(Bounded {
+            limit: limits.response + limits.answer,
+        });
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.headers)
+            .header_read_timeout(limits.headers)
             .max_buf_size(64 << 10);
         builder
             .http2()
             .timer(TokioTimer::new())
-            .max_concurrent_streams(100)
+            .max_concurrent_streams(limits.streams)
             .max_header_list_size(64 << 10)
-            .keep_alive_interval(self.limits.headers)
-            .keep_alive_timeout(self.limits.handshake);
-        let service = TowerToHyperService::new(self.router.clone());
+            .max_send_buf_size(64 << 10)
+            .keep_alive_interval(limits.headers)
+            .keep_alive_timeout(limits.handshake);
+        let activity = Activity::default();
+        let (router, of) = (self.router.clone(), activity.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(of.clone());
+            router.clone().oneshot(request)
+        });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
-        tokio::select! {
-            outcome = connection.as_mut() => return outcome.map_err(|error| error.to_string()),
-            () = self.closing.cancelled() => {}
-            () = tokio::time::sleep(self.limits.connection_age) => {}
+        let age = tokio::time::sleep(limits.connection_age);
+        tokio::pin!(age);
+        let mut looks = tokio::time::interval_at(Instant::now() + limits.idle, limits.idle);
+        loop {
+            tokio::select! {
+                outcome = connection.as_mut() => return outcome.map_err(|error| error.to_string()),
+                () = self.closing.cancelled() => break,
+                () = age.as_mut() => break,
+                _ = looks.tick() => if activity.was_idle() {
+                    break;
+                },
+            }
         }
+        // Also ends a connection that has not said yet which version of HTTP it speaks.
         connection.as_mut().graceful_shutdown();
-        connection.await.map_err(|error| error.to_string())
+        tokio::time::timeout(limits.response + limits.answer, connection)
+            .await
+            .map_err(|_elapsed| "the last answer took too long".to_owned())?
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use olm_api::catalog::Catalog;
 use olm_runtime::{DurationError, GoDuration};
 
+/// The shortest time between two polls of one image; shorter intervals count as this one.
+pub(crate) const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What a pass does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -20,7 +23,7 @@ pub(crate) enum Decision {
 pub(crate) enum Why {
     /// Nothing was unpacked yet, or the last attempt failed.
     NoResult,
-    /// The content is not in the store of this process.
+    /// The store of this process does not hold the content that the status names.
     ContentMissing,
     /// The image is another one than the one that was unpacked.
     ReferenceChanged,
@@ -41,7 +44,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) observed_generation: Option<i64>,
     /// The reference that was unpacked and when the registry was last asked for it.
     pub(crate) resolved: Option<(&'a str, Timestamp)>,
-    /// Whether the content is in the store.
+    /// Whether the store holds the content that the status names.
     pub(crate) content_present: bool,
     /// How often to ask; zero is never.
     pub(crate) interval: Duration,
@@ -90,6 +93,15 @@ pub(crate) fn interval(
     } else {
         wanted
     })
+}
+
+/// The interval that holds where `wanted` is asked for: zero stays never.
+pub(crate) fn effective(wanted: Duration) -> Duration {
+    if wanted.is_zero() {
+        wanted
+    } else {
+        wanted.max(SHORTEST_INTERVAL)
+    }
 }
 
 /// Whether a reference names its image by digest.
@@ -171,6 +183,18 @@ mod tests {
     ) {
         let (asked, now) = minutes_ago(minutes);
         assert_eq!(decide(&facts(asked, interval), now), expected);
+    }
+
+    #[rstest]
+    #[case::never(Duration::ZERO, Duration::ZERO)]
+    #[case::too_short(Duration::from_millis(1), SHORTEST_INTERVAL)]
+    #[case::shortest(SHORTEST_INTERVAL, SHORTEST_INTERVAL)]
+    #[case::longer(MINUTE, MINUTE)]
+    fn nobody_is_asked_more_often_than_once_a_second(
+        #[case] wanted: Duration,
+        #[case] holds: Duration,
+    ) {
+        assert_eq!(effective(wanted), holds);
     }
 
     #[rstest]

@@ -137,6 +137,7 @@ mod tests {
             image: &image,
             reference: Reference::parse(&reference).unwrap(),
             interval: Duration::ZERO,
+            noted: None,
         };
         let failure = of_content(error, &request);
         assert_eq!((failure.reason, failure.retry), (reason, retry));
@@ -149,6 +150,7 @@ mod tests {
             image: &image,
             reference: Reference::parse("quay.io/cat:latest").unwrap(),
             interval: Duration::ZERO,
+            noted: None,
         };
         assert_eq!(
             of_content(no_label(), &request).message,

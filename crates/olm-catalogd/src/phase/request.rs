@@ -20,6 +20,8 @@ pub(crate) struct Request<'a> {
     pub(crate) reference: Reference,
     /// How often the registry is asked; zero is never.
     pub(crate) interval: Duration,
+    /// What the status is to say about the spec although it is followed.
+    pub(crate) noted: Option<String>,
 }
 
 /// Reads the spec of the Catalog `name`; `default` is the poll interval of those that name none.
@@ -42,14 +44,19 @@ pub(crate) fn read<'a>(
     };
     let reference = Reference::parse(&image.reference)
         .map_err(|error| Unserved::source(&SourceError::Reference(error), true))?;
-    let interval = decide::interval(&image.reference, image.poll_interval.as_deref(), default)
-        .map_err(|error| {
-            Unserved::terminal(&messages::bad_poll_interval(&Chain(&error).to_string()))
-        })?;
+    let asked = image.poll_interval.as_deref();
+    let wanted = decide::interval(&image.reference, asked, default).map_err(|error| {
+        Unserved::terminal(&messages::bad_poll_interval(&Chain(&error).to_string()))
+    })?;
+    let interval = decide::effective(wanted);
+    let noted = asked
+        .filter(|_| interval != wanted)
+        .map(|asked| messages::short_interval(asked, interval));
     Ok(Request {
         image,
         reference,
         interval,
+        noted,
     })
 }
 
@@ -91,5 +98,27 @@ mod tests {
         assert!(failure.message.starts_with(message), "{}", failure.message);
         assert!(failure.is_terminal());
         assert_eq!(failure.reason, "UnpackFailed");
+    }
+
+    #[rstest]
+    #[case("1ms", 1, Some("pollInterval 1ms is too short, 1s is used instead"))]
+    #[case("1s", 1, None)]
+    #[case("0s", 0, None)]
+    #[case("-1ms", 0, None)]
+    fn an_interval_that_is_too_short_is_lengthened_and_noted(
+        #[case] asked: &str,
+        #[case] seconds: u64,
+        #[case] noted: Option<&str>,
+    ) {
+        let catalog = json!({
+            "apiVersion": "catalogd.operatorframework.io/v1alpha1", "kind": "Catalog",
+            "metadata": {"name": "cat"}, "spec": {"source": {"type": "image", "image": {
+                "ref": "quay.io/c:v1", "pollInterval": asked,
+            }}},
+        });
+        let catalog: Catalog = serde_json::from_value(catalog).unwrap();
+        let request = read("cat", &catalog, Duration::ZERO).unwrap();
+        assert_eq!(request.interval, Duration::from_secs(seconds));
+        assert_eq!(request.noted.as_deref(), noted);
     }
 }
