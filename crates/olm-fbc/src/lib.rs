@@ -48,17 +48,21 @@ mod check;
 pub mod config;
 pub mod convert;
 pub mod decode;
+mod document;
 pub mod graph;
 pub mod index;
 mod indexignore;
 mod lines;
 pub mod load;
-mod meta;
 pub mod mermaid;
+mod meta;
 pub mod model;
+mod pipeline;
 pub mod property;
 pub mod release;
+mod rewrite;
 pub mod schema;
+mod split;
 pub mod validate;
 mod walk;
 
@@ -66,4 +70,6 @@ pub use indexignore::PatternError;
 pub use lines::{Item, LineError, Reading, read_item, read_lines};
 pub use meta::{Meta, MetaError};
 pub mod write;
-pub use walk::{Broken, FbcError, FileError, Limits, Located, WalkReport, walk};
+pub use walk::{
+    Broken, FbcError, FileError, Limits, Located, Lost, Receiver, WalkReport, walk, walk_into,
+};

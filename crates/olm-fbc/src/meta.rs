@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use olm_yaml::YamlError;
 use serde_json::{Map, Value};
 
+use crate::Lost;
 use crate::canonical::to_line;
 
 /// One document of a catalog.
@@ -46,6 +47,24 @@ impl Meta {
             name: text("name")?,
             line: to_line(value).map_err(|source| MetaError::Encode { source })?,
         })
+    }
+
+    /// The package that is not whole without it; `""` where it belongs to none.
+    pub fn package_name(&self) -> &str {
+        if self.schema == "olm.package" && self.package.is_empty() {
+            &self.name
+        } else {
+            &self.package
+        }
+    }
+
+    /// Whether it goes with what is lost of its file.
+    pub(crate) fn is_lost(&self, lost: Lost<'_>) -> bool {
+        match lost {
+            Lost::Nothing => false,
+            Lost::Packages(packages) => packages.contains(self.package_name()),
+            Lost::Everything => true,
+        }
     }
 }
 
@@ -98,6 +117,12 @@ pub enum MetaError {
         key: String,
         /// What its value is.
         got: &'static str,
+    },
+    /// The document is longer than a document may be.
+    #[error("it has more than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
     },
     /// The document is not YAML or JSON.
     #[error("cannot be parsed")]

@@ -65,6 +65,18 @@ impl DirTree {
         }
         Ok(last)
     }
+
+    /// The size of a file.
+    fn size(&self, file: &RelPath) -> Result<u64, TreeError> {
+        match self.kind(file).map_err(io_error(file))? {
+            None => Err(TreeError::NotFound {
+                operation: "open",
+                path: file.clone(),
+            }),
+            Some((NodeKind::Directory, _)) => Err(TreeError::IsADirectory { path: file.clone() }),
+            Some((NodeKind::File, size)) => Ok(size),
+        }
+    }
 }
 
 fn kind_of(kind: cap_std::fs::FileType) -> Option<NodeKind> {
@@ -126,18 +138,7 @@ impl Tree for DirTree {
     }
 
     fn read(&self, file: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError> {
-        let size = match self.kind(file).map_err(io_error(file))? {
-            None => {
-                return Err(TreeError::NotFound {
-                    operation: "open",
-                    path: file.clone(),
-                });
-            }
-            Some((NodeKind::Directory, _)) => {
-                return Err(TreeError::IsADirectory { path: file.clone() });
-            }
-            Some((NodeKind::File, size)) => size,
-        };
+        let size = self.size(file)?;
         let too_large = || TreeError::TooLarge {
             path: file.clone(),
             limit,
@@ -156,6 +157,12 @@ impl Tree for DirTree {
             return Err(too_large());
         }
         Ok(bytes)
+    }
+
+    fn reader(&self, file: &RelPath) -> Result<Box<dyn Read + Send + '_>, TreeError> {
+        self.size(file)?;
+        let opened = self.dir.open(file.as_str()).map_err(io_error(file))?;
+        Ok(Box::new(opened))
     }
 }
 
@@ -200,6 +207,11 @@ mod tests {
             ]
         );
         assert_eq!(tree.read(&path("b/x"), 2).unwrap(), b"12");
+        let mut text = String::new();
+        let mut reader = tree.reader(&path("b/x")).unwrap();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "12");
+        assert!(tree.reader(&path("in/x")).is_err_and(|e| e.is_not_found()));
         for link in ["a", "out/secret", "in/x"] {
             let error = tree.read(&path(link), 10).unwrap_err();
             assert_eq!(

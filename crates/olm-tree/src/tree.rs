@@ -1,6 +1,6 @@
 //! The tree trait and its errors.
 
-use std::io;
+use std::io::{self, Cursor, Read};
 
 use crate::RelPath;
 
@@ -40,6 +40,16 @@ pub trait Tree: Send + Sync {
     /// [`TreeError::TooLarge`] when it has more than `limit` bytes; [`TreeError::NotFound`]
     /// (operation `open`), [`TreeError::IsADirectory`], [`TreeError::Io`].
     fn read(&self, file: &RelPath, limit: u64) -> Result<Vec<u8>, TreeError>;
+
+    /// The content of a file piece by piece, for readers that must not hold it whole. A tree
+    /// that has no better way reads the file whole.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read) without its limit; later ones are errors of the reader.
+    fn reader(&self, file: &RelPath) -> Result<Box<dyn Read + Send + '_>, TreeError> {
+        let bytes = self.read(file, u64::MAX)?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
 }
 
 /// Why a tree could not be read.

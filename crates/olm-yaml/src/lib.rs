@@ -7,7 +7,7 @@
 //! input could inflate: bytes, documents, depth, and what aliases expand to.
 //!
 //! * [`documents`] reads a stream of any number of documents.
-//! * [`from_slice`] reads one document into a type.
+//! * [`from_slice`] reads one document into a type, [`part`] one part of a stream split elsewhere.
 //! * [`to_string`] writes YAML with sorted keys that YAML 1.1 and 1.2 readers read alike.
 //!
 //! # Scalars
@@ -40,4 +40,4 @@ mod stream;
 
 pub use emit::to_string;
 pub use error::YamlError;
-pub use stream::{Document, Documents, Limits, documents, from_slice};
+pub use stream::{Document, Documents, Limits, documents, from_slice, part};

@@ -87,6 +87,37 @@ pub fn from_slice<T: DeserializeOwned>(input: &[u8], limits: &Limits) -> Result<
     serde_json::from_value(value).map_err(|source| YamlError::Shape { source })
 }
 
+/// Reads one part of a YAML stream: what stands between two separators, and no separator itself.
+/// Of its documents the first counts; a part without content is `None`. For readers that split a
+/// stream themselves, because they do not hold it whole; [`Limits::max_documents`] is theirs to keep.
+/// Errors speak of document 0 and count lines from the start of the part.
+///
+/// # Errors
+/// The errors of [`documents`].
+pub fn part(text: &[u8], limits: &Limits) -> Result<Option<Value>, YamlError> {
+    if text.len() > limits.max_bytes {
+        return Err(YamlError::TooLarge {
+            size: text.len(),
+            limit: limits.max_bytes,
+        });
+    }
+    if text.trim_ascii_start().is_empty() {
+        return Ok(None);
+    }
+    let part = Documents {
+        rest: &[],
+        mode: Mode::Ended,
+        line: 1,
+        index: 0,
+        read: 0,
+        failed: None,
+        budget: Budget::new(text.len(), limits.max_expansion),
+        limits: limits.clone(),
+    };
+    let value = part.parse_yaml(text, 1)?;
+    Ok((!value.is_null()).then_some(value))
+}
+
 /// The documents of a stream; see [`documents`].
 #[derive(Debug)]
 pub struct Documents<'a> {
@@ -227,7 +258,7 @@ impl Documents<'_> {
         }
         let start = self.line;
         let rest = self.rest;
-        let (length, next) = part(rest).map_err(|(offset, text)| YamlError::Separator {
+        let (length, next) = first_part(rest).map_err(|(offset, text)| YamlError::Separator {
             line: start + count_lines(rest.get(..offset).unwrap_or_default()),
             text,
         })?;
@@ -313,7 +344,7 @@ fn opens_beyond(text: &[u8], limit: usize) -> bool {
 
 /// Length of the first part of a YAML stream, and where the next part begins. The error is the
 /// offset and the text of an invalid separator.
-fn part(stream: &[u8]) -> Result<(usize, usize), (usize, String)> {
+fn first_part(stream: &[u8]) -> Result<(usize, usize), (usize, String)> {
     let mut offset = 0;
     for line in stream.split_inclusive(|b| *b == b'\n') {
         let next = offset + line.len();
