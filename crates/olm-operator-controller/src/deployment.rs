@@ -169,10 +169,7 @@ pub(crate) fn provided_apis(deployment: &BundleDeployment) -> Vec<Api> {
 pub(crate) fn condition<'a>(deployment: &'a BundleDeployment, kind: &str) -> Option<&'a Condition> {
     let status = deployment.status.as_ref()?;
     let generation = deployment.metadata.generation;
-    let condition = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)?;
+    let condition = olm_runtime::conditions::get(&status.conditions, kind)?;
     let observed = condition.observed_generation.or(status.observed_generation);
     (observed == generation).then_some(condition)
 }

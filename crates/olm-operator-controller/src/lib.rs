@@ -25,12 +25,15 @@
 
 mod args;
 mod catalogs;
+mod cluster;
 mod deployment;
 mod error;
 mod messages;
 mod phase;
 pub mod rbac;
 mod reconcile;
+#[cfg(test)]
+mod scripted;
 mod status;
 mod watches;
 
@@ -39,7 +42,6 @@ use std::io;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::catalog::Catalog;
 use olm_api::names;
-use olm_api::operator::Operator;
 use olm_resolver::EdgeMode;
 use olm_runtime::status::StatusWriter;
 use olm_runtime::{Controller, Process, ProcessError, Watch, trust};
@@ -80,9 +82,16 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
         Ok(())
     });
 
+    let (facts, ask) = cluster::facts(clients.short.clone());
+    process.background("cluster", |token| async move {
+        ask.run(token).await;
+        Ok(())
+    });
+
     let (deployments, deployment_changes) =
         Watch::<BundleDeployment>::all(clients.streaming.clone()).cached();
-    let (events, short, seen) = (process.events(), clients.short.clone(), snapshot.clone());
+    let (events, short) = (process.events(), clients.short.clone());
+    let (seen, known) = (snapshot.clone(), facts.clone());
     let mode = if args.feature_gates.force_semver_upgrade_constraints {
         EdgeMode::Semver
     } else {
@@ -96,24 +105,23 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
             operators,
             deployments,
             catalogs: seen,
+            facts: known,
             events,
             mode,
         });
     let operators = controller.objects();
-    let (of_deployment, of_operator, of_catalogs) =
-        (operators.clone(), operators.clone(), operators);
+    let (of_deployment, of_operator) = (operators.clone(), operators.clone());
+    let (of_catalogs, of_facts) = (operators.clone(), operators);
     let controller = controller
         .pass_limit(PASS)
         .watches_stream(deployment_changes, move |changed| {
             watches::of_deployment(&of_deployment, changed)
         })
-        .watches_stream(
-            Watch::<Operator>::all(clients.streaming.clone()).stream(),
-            move |changed| watches::of_operator(&of_operator, changed),
-        )
-        .watches_stream(watches::of_catalogs(snapshot), move |()| {
+        .triggers_others(move |changed| watches::of_operator(&of_operator, changed))
+        .watches_stream(watches::of_values(snapshot), move |()| {
             of_catalogs.references()
-        });
+        })
+        .watches_stream(watches::of_values(facts), move |()| of_facts.references());
     process.controller(controller);
     process.run().await
 }

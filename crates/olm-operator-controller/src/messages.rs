@@ -69,7 +69,7 @@ pub(crate) fn name_too_long(name: &str, limit: usize) -> String {
     )
 }
 
-/// `Resolved` of the later one of two Operators for one package.
+/// `Resolved` of an Operator whose package another one has.
 pub(crate) fn duplicate_package(package: &str, other: &str) -> String {
     format!(
         "package {package:?} is already asked for by Operator {other:?}, delete one of the two: \

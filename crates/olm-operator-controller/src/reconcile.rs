@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::{Client, ResourceExt};
+use kube::Client;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::conditions;
-use olm_api::operator::{BundleIdentity, Operator, OperatorStatus};
-use olm_resolver::EdgeMode;
+use olm_api::operator::{
+    BundleIdentity, Operator, OperatorSpec, OperatorStatus, UpgradeConstraintPolicy,
+};
+use olm_resolver::{EdgeMode, Facts};
+use olm_runtime::conditions::get;
 use olm_runtime::events::Events;
 use olm_runtime::status::StatusWriter;
 use olm_runtime::{Action, Objects, Pass, Reconciler, async_trait};
@@ -18,7 +21,7 @@ use crate::catalogs::Snapshot;
 use crate::deployment;
 use crate::error::PassError;
 use crate::phase::handover::hand_over;
-use crate::phase::observe::observe;
+use crate::phase::observe::{observe, status_of};
 use crate::phase::resolve::{Answer, Question, resolve};
 use crate::status::{self, Findings, Handover, Resolution};
 
@@ -36,6 +39,8 @@ pub(crate) struct OperatorReconciler {
     pub(crate) operators: Objects<Operator>,
     pub(crate) deployments: Objects<BundleDeployment>,
     pub(crate) catalogs: watch::Receiver<Arc<Snapshot>>,
+    /// What is known of the cluster; `None` until it was asked.
+    pub(crate) facts: watch::Receiver<Option<Arc<Facts>>>,
     pub(crate) status: StatusWriter,
     pub(crate) events: Events,
     pub(crate) mode: EdgeMode,
@@ -56,6 +61,10 @@ impl Reconciler for OperatorReconciler {
         if !catalogs.listed || !self.deployments.wait_until_ready().await {
             return Ok(Action::AwaitChange);
         }
+        // The end of the asking triggers another pass.
+        let Some(facts) = self.facts.borrow().clone() else {
+            return Ok(Action::AwaitChange);
+        };
         let observed = observe(&self.client, &operator).await?;
         let answer = resolve(&Question {
             operator: &operator,
@@ -65,6 +74,7 @@ impl Reconciler for OperatorReconciler {
             operators: &self.operators.all(),
             deployments: &self.deployments.all(),
             mode: self.mode,
+            facts: &facts,
         });
         let (resolution, handover, failure) = match answer {
             // The end of the reading triggers another pass.
@@ -98,15 +108,20 @@ impl Reconciler for OperatorReconciler {
         error: &str,
         pass: &Pass,
     ) -> Result<(), PassError> {
+        if metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let name = metadata.name.as_deref().unwrap_or_default();
         let operator = Operator {
             metadata: metadata.clone(),
-            spec: olm_api::operator::OperatorSpec {
+            spec: OperatorSpec {
                 package_name: String::new(),
                 version: None,
                 channel: None,
-                upgrade_constraint_policy: olm_api::operator::UpgradeConstraintPolicy::Enforce,
+                upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
             },
-            status: None,
+            // What it says already is not said again, and what it says is installed stays.
+            status: status_of(&self.client, name).await?,
         };
         let why = format!("the Operator cannot be read: {error}");
         // What runs for it does so all the same.
@@ -142,12 +157,11 @@ impl OperatorReconciler {
         before: &OperatorStatus,
         after: &OperatorStatus,
     ) {
-        let name = operator.name_any();
         if before.resolved != after.resolved
             && let Some(resolved) = &after.resolved
         {
             let note = format!("resolved to {} ({})", describe(resolved), resolved.image);
-            info!(operator = name, bundle = resolved.name, "bundle chosen");
+            info!(bundle = resolved.name, "bundle chosen");
             self.events
                 .normal(operator, "Resolved", "Resolve", &note)
                 .await;
@@ -156,7 +170,7 @@ impl OperatorReconciler {
             && let Some(installed) = &after.installed
         {
             let note = format!("installed {}", describe(installed));
-            info!(operator = name, bundle = installed.name, "bundle installed");
+            info!(bundle = installed.name, "bundle installed");
             self.events
                 .normal(operator, "Installed", "Install", &note)
                 .await;
@@ -166,20 +180,16 @@ impl OperatorReconciler {
             if deployment::condition(deployment, conditions::INSTALLED)
                 .is_some_and(|condition| condition.status == "Unknown"));
         for kind in [conditions::RESOLVED, conditions::INSTALLED] {
-            let of = |status: &OperatorStatus| {
-                let list = &status.conditions;
-                let found = list.iter().find(|condition| condition.type_ == kind);
-                found.map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
-            };
-            let Some((status, reason, message)) = of(after) else {
+            let Some(now) = get(&after.conditions, kind) else {
                 continue;
             };
-            let is_news = of(before).is_none_or(|(_, _, before)| before != message);
-            if status == "False" && is_news && !(waits && kind == conditions::INSTALLED) {
-                warn!(operator = name, reason, message, "operator is held up");
-                let action = "Reconcile";
+            let is_news =
+                get(&before.conditions, kind).is_none_or(|before| before.message != now.message);
+            if now.status == "False" && is_news && !(waits && kind == conditions::INSTALLED) {
+                let (reason, message) = (&now.reason, &now.message);
+                warn!(reason, message, "operator is held up");
                 self.events
-                    .warning(operator, &reason, action, &message)
+                    .warning(operator, reason, "Reconcile", message)
                     .await;
             }
         }
@@ -234,3 +244,7 @@ fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> Op
 
 /// How long a pass may take: everything in it is a handful of calls to the API server.
 pub(crate) const PASS: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;

@@ -163,18 +163,20 @@ fn installed_parts(findings: &Findings) -> (&'static str, &'static str, String) 
         let mut message = messages::installed_from(&running.image);
         match (&findings.resolution, &findings.handover) {
             (Resolution::Chosen(_), Handover::Done(deployment)) => {
-                match (requested_is(deployment, running), trouble(deployment)) {
-                    // What is to run is what runs, and it is not in order: that is the news.
-                    (true, Some((status, trouble))) if status == "False" => {
+                let installed = deployment::condition(deployment, conditions::INSTALLED);
+                match (requested_is(deployment, running), installed) {
+                    // What is to run is what runs, and it is not in order: that is the news. What
+                    // its Bundles go through meanwhile changes nothing of what runs.
+                    (true, Some(installed)) if installed.status == "False" => {
                         return (
                             "False",
                             reasons::INSTALLATION_FAILED,
-                            messages::deployment_not_ready(&trouble),
+                            messages::deployment_not_ready(&installed.message),
                         );
                     }
-                    (false, trouble) => {
+                    (false, _) => {
                         if let Some(next) = deployment::requested(deployment) {
-                            let trouble = trouble.map_or_else(progress, |(_, text)| text);
+                            let trouble = trouble(deployment).unwrap_or_else(progress);
                             message.push_str(&messages::moving_to(&next, &trouble));
                         }
                     }
@@ -225,12 +227,12 @@ fn requested_is(deployment: &BundleDeployment, running: &BundleIdentity) -> bool
 }
 
 /// What keeps the BundleDeployment from having installed what it asks for.
-fn trouble(deployment: &BundleDeployment) -> Option<(String, String)> {
+fn trouble(deployment: &BundleDeployment) -> Option<String> {
     [conditions::INSTALLED, conditions::HAS_VALID_BUNDLE]
         .into_iter()
         .filter_map(|kind| deployment::condition(deployment, kind))
         .find(|condition| condition.status != "True")
-        .map(|condition| (condition.status.clone(), condition.message.clone()))
+        .map(|condition| condition.message.clone())
 }
 
 #[cfg(test)]
@@ -389,6 +391,26 @@ mod tests {
         assert_eq!(
             row(chosen, handed_over("1.0.0", &failing), Some("1.0.0")).1,
             "False/InstallationFailed: bundledeployment not ready: boom"
+        );
+    }
+
+    #[test]
+    fn a_bundle_in_trouble_does_not_hide_that_its_release_runs() {
+        let again = [
+            ("Installed", "True", ""),
+            ("HasValidBundle", "False", "cannot unpack p-2"),
+        ];
+        for installed in [&again[..], &again[1..]] {
+            let chosen = Resolution::Chosen(bundle("1.0.0"));
+            assert_eq!(
+                row(chosen, handed_over("1.0.0", installed), Some("1.0.0")).1,
+                "True/Success: installed from \"r/p:1.0.0\""
+            );
+        }
+        let chosen = Resolution::Chosen(bundle("1.1.0"));
+        assert_eq!(
+            row(chosen, handed_over("1.1.0", &again), Some("1.0.0")).1,
+            "True/Success: installed from \"r/p:1.0.0\"; moving to p 1.1.0: cannot unpack p-2"
         );
     }
 

@@ -1,28 +1,27 @@
-//! The harness round a [`Reconciler`]: queue, limits, retries, isolation, metrics.
+//! A controller: what triggers the passes of a [`Reconciler`], from start to end.
 
 use std::convert::Infallible;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
-use futures::{FutureExt, Stream, StreamExt};
-use kube::runtime::controller::{self, Action as Requeue};
+use futures::{Stream, StreamExt};
+use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
-use crate::backoff::Backoffs;
 use crate::chain::Chain;
+use crate::changes::{Change, News, changes};
 use crate::clock::SharedClock;
-use crate::metrics::{Outcome, ReconcileMetrics};
-use crate::objects::{Cache, Guarded, Objects, Watchable};
-use crate::reconcile::{Action, Failure, Pass, Reconciler, Retry};
+use crate::harness::Harness;
+use crate::metrics::ReconcileMetrics;
+use crate::objects::{Cache, Guarded, Objects, Watchable, guarded};
+use crate::reconcile::Reconciler;
 
 /// Passes at the same time where nothing else is said.
 const CONCURRENCY: u16 = 4;
@@ -33,7 +32,7 @@ const PASS_LIMIT: Duration = Duration::from_mins(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControllerError {
-    /// A pass answered [`Retry::Stop`].
+    /// A pass answered [`Retry::Stop`](crate::Retry::Stop).
     #[error("controller `{controller}` cannot go on: {message}")]
     Stopped {
         /// Name of the controller.
@@ -56,11 +55,12 @@ pub struct Surroundings {
     pub metrics: ReconcileMetrics,
     /// Tells the time.
     pub clock: SharedClock,
-    /// Ends the controller: no new pass begins, passes under way finish.
+    /// Ends the controller: no new pass begins, passes under way get 3 s to end by themselves.
     pub shutdown: CancellationToken,
 }
 
 type Reference<R> = ObjectRef<Guarded<<R as Reconciler>::Object>>;
+type Mapper<K> = Box<dyn Fn(&K) -> Vec<ObjectRef<K>> + Send + Sync>;
 
 /// A controller that has not been started.
 ///
@@ -73,6 +73,7 @@ pub struct Controller<R: Reconciler> {
     config: watcher::Config,
     objects: Objects<R::Object>,
     cache: Cache<R::Object>,
+    others: Option<Mapper<R::Object>>,
     triggers: Vec<BoxStream<'static, Reference<R>>>,
     concurrency: u16,
     pass_limit: Duration,
@@ -104,6 +105,7 @@ impl<R: Reconciler> Controller<R> {
             config: watcher::Config::default(),
             objects,
             cache,
+            others: None,
             triggers: Vec::new(),
             concurrency: CONCURRENCY,
             pass_limit: PASS_LIMIT,
@@ -160,23 +162,15 @@ impl<R: Reconciler> Controller<R> {
         self
     }
 
-    /// As [`Self::watches_stream`] over all objects of a kind in the cluster.
+    /// Lets an object of the main kind trigger passes over others of its kind: those that `mapper`
+    /// names for each that is made, calls for a pass itself, or goes.
     #[must_use]
-    pub fn watches<W, I>(
-        self,
-        client: Client,
-        config: watcher::Config,
-        mapper: impl Fn(&W) -> I + Send + Sync + 'static,
-    ) -> Self
-    where
-        W: Watchable,
-        I: IntoIterator<Item = ObjectRef<R::Object>>,
-        I::IntoIter: Send + 'static,
-    {
-        let stream = crate::objects::Watch::<W>::all(client)
-            .selecting(config)
-            .stream();
-        self.watches_stream(stream, mapper)
+    pub fn triggers_others(
+        mut self,
+        mapper: impl Fn(&R::Object) -> Vec<ObjectRef<R::Object>> + Send + Sync + 'static,
+    ) -> Self {
+        self.others = Some(Box::new(mapper));
+        self
     }
 
     /// Triggers passes from a channel, for watches that come and go while the controller runs.
@@ -188,40 +182,46 @@ impl<R: Reconciler> Controller<R> {
         self
     }
 
-    /// Runs until the shutdown token is cancelled and the passes under way have ended.
+    /// Runs until the shutdown token is cancelled and the passes under way have ended. Those that
+    /// take longer than 3 s for it are broken off: whoever waits for the lease must not wait for
+    /// them, and a pass may be cut off anywhere, as a crash would.
     ///
     /// # Errors
     ///
     /// When a pass answers [`Retry::Stop`] or the main watch ends by itself.
     pub async fn run(self, surroundings: Surroundings) -> Result<(), ControllerError> {
         let name = R::NAME;
-        surroundings.metrics.announce(name, self.concurrency);
+        let queue = surroundings.metrics.announce(name, self.concurrency);
         let shutdown = surroundings.shutdown.clone();
-        let harness = Arc::new(Harness {
-            reconciler: self.reconciler,
-            backoffs: Backoffs::default(),
-            pass_limit: self.pass_limit,
+        let harness = Harness::new(
+            self.reconciler,
+            self.pass_limit,
             surroundings,
-            fatal: OnceLock::new(),
-            stop: CancellationToken::new(),
-        });
+            queue.clone(),
+        );
+        let harness = Arc::new(harness);
 
-        let changes = self
-            .cache
-            .fill(watcher(self.api, self.config))
-            .applied_objects()
-            .predicate_filter(
-                predicates::generation
-                    .combine(predicates::finalizers)
-                    .combine(predicates::annotations)
-                    .combine(predicates::labels),
-                PredicateConfig::default(),
-            );
-        let mut controller = kube::runtime::Controller::for_stream(changes, self.objects.store())
+        let events = self.cache.fill(watcher(self.api, self.config));
+        let changes = changes(self.objects.store(), events);
+        let objects = main_triggers(self.objects.clone(), changes, self.others);
+        let waiting = queue.clone();
+        let objects = objects.inspect(move |object| {
+            if let Ok(object) = object {
+                let meta = object.meta();
+                waiting.add(
+                    meta.namespace.as_deref(),
+                    meta.name.as_deref().unwrap_or_default(),
+                );
+            }
+        });
+        let mut controller = kube::runtime::Controller::for_stream(objects, self.objects.store())
             .with_config(controller::Config::default().concurrency(self.concurrency))
             .graceful_shutdown_on(shutdown.clone().cancelled_owned());
         for trigger in self.triggers {
-            controller = controller.reconcile_on(trigger);
+            let waiting = queue.clone();
+            controller = controller.reconcile_on(trigger.inspect(move |reference| {
+                waiting.add(reference.namespace.as_deref(), &reference.name);
+            }));
         }
         info!(
             controller = name,
@@ -233,16 +233,23 @@ impl<R: Reconciler> Controller<R> {
             |_object, error: &Infallible, _harness| match *error {},
             Arc::clone(&harness),
         );
-        tokio::pin!(passes);
+        // The stream of passes does not end by itself while the first list is awaited.
+        let wound_up = async {
+            shutdown.cancelled().await;
+            harness.idle().await;
+        };
+        tokio::pin!(passes, wound_up);
         loop {
             let item = tokio::select! {
-                () = harness.stop.cancelled() => break,
+                () = harness.stopped() => break,
+                () = &mut wound_up => break,
                 item = passes.next() => item,
             };
             match item {
                 None => break,
                 Some(Ok(_)) => {}
                 Some(Err(controller::Error::ObjectNotFound(object))) => {
+                    queue.forget(object.namespace.as_deref(), &object.name);
                     debug!(controller = name, object = %object, "trigger for an object that is gone");
                 }
                 Some(Err(error)) => {
@@ -250,10 +257,10 @@ impl<R: Reconciler> Controller<R> {
                 }
             }
         }
-        if let Some(message) = harness.fatal.get() {
+        if let Some(message) = harness.fatal() {
             return Err(ControllerError::Stopped {
                 controller: name,
-                message: message.clone(),
+                message: message.to_owned(),
             });
         }
         if shutdown.is_cancelled() {
@@ -275,148 +282,34 @@ impl<R: Reconciler> fmt::Debug for Controller<R> {
     }
 }
 
-fn guarded<K: Watchable>(reference: &ObjectRef<K>) -> ObjectRef<Guarded<K>> {
-    let guarded = ObjectRef::new(&reference.name);
-    match &reference.namespace {
-        Some(namespace) => guarded.within(namespace),
-        None => guarded,
-    }
-}
-
-/// What the passes of one controller share.
-struct Harness<R: Reconciler> {
-    reconciler: R,
-    backoffs: Backoffs,
-    pass_limit: Duration,
-    surroundings: Surroundings,
-    fatal: OnceLock<String>,
-    stop: CancellationToken,
-}
-
-impl<R: Reconciler> Harness<R> {
-    /// Runs one pass whatever it does, and says when the next one is due.
-    async fn pass(&self, object: Arc<Guarded<R::Object>>) -> Requeue {
-        let metadata = object.meta();
-        let uid = metadata.uid.clone().unwrap_or_else(|| {
-            format!(
-                "{}/{}",
-                metadata.namespace.as_deref().unwrap_or_default(),
-                metadata.name.as_deref().unwrap_or_default()
-            )
-        });
-        let Surroundings {
-            metrics,
-            clock,
-            shutdown,
-        } = &self.surroundings;
-        let pass = Pass {
-            clock: Arc::clone(clock),
-            failures: self.backoffs.failures(&uid),
-            shutdown: shutdown.clone(),
-        };
-        let active = metrics.begin(R::NAME);
-        let started = Instant::now();
-        let attempt = AssertUnwindSafe(self.attempt(&object, &pass)).catch_unwind();
-        let ended = tokio::time::timeout(self.pass_limit, attempt).await;
-        let took = started.elapsed();
-        drop(active);
-
-        let (outcome, requeue) = match ended {
-            Ok(Ok(Ok(action))) => {
-                self.backoffs.reset(&uid);
-                match action {
-                    Action::AwaitChange => (Outcome::Success, Requeue::await_change()),
-                    Action::RequeueAfter(delay) => (Outcome::RequeueAfter, Requeue::requeue(delay)),
+/// The objects of the main kind that are to have a pass because of its own changes.
+fn main_triggers<K: Watchable>(
+    objects: Objects<K>,
+    changes: impl Stream<Item = watcher::Result<Change<K>>> + Send + 'static,
+    others: Option<Mapper<K>>,
+) -> impl Stream<Item = watcher::Result<Guarded<K>>> + Send + 'static {
+    let mut news = News::new();
+    changes.flat_map(move |change| {
+        let due = match change {
+            Err(error) => vec![Err(error)],
+            Ok(change) if !news.is_news(&change) => Vec::new(),
+            Ok(change) => {
+                let mut due = Vec::new();
+                let decoded = match &change {
+                    Change::Present(object) | Change::Gone(object) => object.0.as_ref().ok(),
+                };
+                if let Some((mapper, object)) = others.as_ref().zip(decoded) {
+                    let references = mapper(object);
+                    due.extend(references.iter().filter_map(|other| objects.guarded(other)));
                 }
-            }
-            Ok(Ok(Err(failure))) => self.failed(&uid, &failure),
-            Ok(Err(panic)) => {
-                let delay = self.backoffs.fail(&uid, Instant::now());
-                error!(
-                    controller = R::NAME,
-                    panic = crate::process::panic_text(panic.as_ref()),
-                    retry_in = ?delay,
-                    "pass panicked"
-                );
-                (Outcome::Panicked, Requeue::requeue(delay))
-            }
-            Err(_elapsed) => {
-                let delay = self.backoffs.fail(&uid, Instant::now());
-                error!(
-                    controller = R::NAME,
-                    limit = ?self.pass_limit,
-                    retry_in = ?delay,
-                    "pass took too long"
-                );
-                (Outcome::TimedOut, Requeue::requeue(delay))
+                if let Change::Present(object) = change {
+                    due.push(object);
+                }
+                due.into_iter().map(Ok).collect()
             }
         };
-        metrics.end(R::NAME, outcome, took.as_secs_f64());
-        requeue
-    }
-
-    async fn attempt(&self, object: &Guarded<R::Object>, pass: &Pass) -> Result<Action, R::Error> {
-        match &object.0 {
-            Ok(object) => self.reconciler.reconcile(Arc::clone(object), pass).await,
-            Err(invalid) => {
-                warn!(controller = R::NAME, error = %invalid.error, "object does not decode");
-                self.reconciler
-                    .undecodable(&invalid.metadata, &invalid.error, pass)
-                    .await?;
-                Ok(Action::AwaitChange)
-            }
-        }
-    }
-
-    fn failed(&self, uid: &str, failure: &R::Error) -> (Outcome, Requeue) {
-        let reason = failure.reason();
-        match failure.retry() {
-            Retry::Backoff => {
-                let delay = self.backoffs.fail(uid, Instant::now());
-                warn!(
-                    controller = R::NAME,
-                    reason,
-                    error = %Chain(failure),
-                    retry_in = ?delay,
-                    "pass failed"
-                );
-                (Outcome::Error, Requeue::requeue(delay))
-            }
-            Retry::After(delay) => {
-                debug!(
-                    controller = R::NAME,
-                    reason,
-                    error = %Chain(failure),
-                    retry_in = ?delay,
-                    "pass waits"
-                );
-                (Outcome::RequeueAfter, Requeue::requeue(delay))
-            }
-            Retry::OnChange => {
-                self.backoffs.reset(uid);
-                warn!(
-                    controller = R::NAME,
-                    reason,
-                    error = %Chain(failure),
-                    "pass failed until something changes"
-                );
-                (Outcome::TerminalError, Requeue::await_change())
-            }
-            Retry::Stop => {
-                let message = Chain(failure).to_string();
-                error!(
-                    controller = R::NAME,
-                    reason,
-                    error = message,
-                    "controller must stop"
-                );
-                // The first reason is the one that is reported.
-                let _ = self.fatal.set(message);
-                self.stop.cancel();
-                (Outcome::TerminalError, Requeue::await_change())
-            }
-        }
-    }
+        futures::stream::iter(due)
+    })
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ObjectMeta;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::reconcile::{Action, Failure, Pass, Retry};
 use crate::scripted;
 
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,12 @@ impl Reconciler for ByName {
         match name.as_str() {
             "panics" if round == 1 => panic!("scripted"),
             "hangs" if round == 1 => std::future::pending().await,
+            "winds up" => {
+                pass.shutdown().cancelled().await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.report("wound up").await;
+                Ok(Action::AwaitChange)
+            }
             "fails" if round <= 3 => {
                 assert_eq!(pass.failures() as usize, round - 1);
                 Err(Scripted(Retry::Backoff))
@@ -101,7 +110,8 @@ struct Bench {
     running: tokio::task::JoinHandle<Result<(), ControllerError>>,
 }
 
-/// Runs the controller over objects of these names; one named `bad` does not decode.
+/// Runs the controller over objects of these names; one named `bad` does not decode, and with one
+/// named `never` the list does not come.
 fn run(names: &[&str], adjust: impl FnOnce(Controller<ByName>) -> Controller<ByName>) -> Bench {
     let items: Vec<Value> = names
         .iter()
@@ -112,8 +122,9 @@ fn run(names: &[&str], adjust: impl FnOnce(Controller<ByName>) -> Controller<ByN
             json!({"metadata": metadata, "data": data})
         })
         .collect();
+    let never = names.contains(&"never");
     let client = scripted::client(move |asked| {
-        if asked.query.contains("watch=") {
+        if never || asked.query.contains("watch=") {
             return None;
         }
         let list = json!({"apiVersion": "v1", "kind": "ConfigMapList",
@@ -294,4 +305,67 @@ async fn stop_ends_the_controller_with_the_reason() {
         error.to_string(),
         "controller `by-name` cannot go on: scripted"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn passes_get_a_moment_to_end_at_shutdown() {
+    let mut bench = run(&["winds up", "hangs"], |controller| controller);
+    bench.take(2).await;
+    let asked = Instant::now();
+    bench.shutdown.cancel();
+    assert_eq!(names(&bench.take(1).await), ["wound up"]);
+    let metrics = bench.stop().await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    // What was broken off is no pass that ended.
+    assert!(
+        metrics.contains("reconcile_total{controller=\"by-name\",result=\"success\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("active_workers{controller=\"by-name\"} 0\n"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_ends_also_while_the_first_list_is_awaited() {
+    let bench = run(&["never"], |controller| controller);
+    let ended = tokio::time::timeout(Duration::from_mins(1), bench.stop()).await;
+    assert!(ended.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_triggers_others_of_its_kind() {
+    let mut bench = run(&["first", "second"], |controller| {
+        controller.triggers_others(|changed: &ConfigMap| {
+            let is_first = changed.metadata.name.as_deref() == Some("first");
+            let names = if is_first {
+                ["second", "unknown"].as_slice()
+            } else {
+                &[]
+            };
+            names
+                .iter()
+                .map(|name| ObjectRef::new(name).within("ns"))
+                .collect()
+        })
+    });
+    assert_eq!(names(&bench.take(2).await), ["first", "second"]);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_counted_until_its_pass() {
+    let mut bench = run(&["waits", "good"], |controller| controller.concurrency(1));
+    bench.take(3).await;
+    let metrics = bench.stop().await;
+    for line in [
+        "workqueue_depth{name=\"by-name\",controller=\"by-name\",priority=\"0\"} 0\n",
+        "workqueue_adds_total{name=\"by-name\",controller=\"by-name\"} 3\n",
+        "workqueue_retries_total{name=\"by-name\",controller=\"by-name\"} 1\n",
+        "workqueue_work_duration_seconds_count{name=\"by-name\",controller=\"by-name\"} 3\n",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
 }

@@ -20,7 +20,10 @@
 //! * An object that does not decode harms no other and is handed to
 //!   [`Reconciler::undecodable`].
 //! * With leader election, controllers run only while the lease is held; who loses it ends before
-//!   another can take over.
+//!   another can take over. At shutdown passes get 3 s to end by themselves; then the lease is given
+//!   up.
+//! * `/healthz` answers from the first moment, whether or not the API server does; `/readyz` passes
+//!   once everything was started.
 //! * A status is written once per pass at most, only when it says something new, and leaves the
 //!   conditions of others alone.
 //! * Nothing waits in an unbounded queue; every task ends on the process's token.
@@ -78,6 +81,7 @@ pub mod args;
 mod backoff;
 pub mod certificates;
 mod chain;
+mod changes;
 pub mod client;
 pub mod clock;
 pub mod conditions;
@@ -85,6 +89,7 @@ mod controller;
 pub mod events;
 pub mod finalizer;
 mod go_duration;
+mod harness;
 pub mod lease;
 pub mod logging;
 mod metrics;
@@ -92,8 +97,10 @@ mod objects;
 pub mod phase;
 pub mod process;
 pub mod pull_secret;
+mod queue;
 mod reconcile;
 pub mod registry;
+mod run;
 #[cfg(test)]
 mod scripted;
 pub mod status;

@@ -7,6 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::queue::{Queue, QueueMetrics};
+
 /// Upper bounds of the time buckets, in seconds.
 const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9,
@@ -49,6 +51,7 @@ pub struct ReconcileMetrics {
     seconds: Family<ControllerLabel, Histogram, fn() -> Histogram>,
     concurrency: PerController<Gauge>,
     active: PerController<Gauge>,
+    queues: QueueMetrics,
 }
 
 impl ReconcileMetrics {
@@ -63,6 +66,7 @@ impl ReconcileMetrics {
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS.iter().copied())),
             concurrency: Family::default(),
             active: Family::default(),
+            queues: QueueMetrics::register(registry),
         };
         let passes = registry.sub_registry_with_prefix("controller_runtime");
         passes.register(
@@ -108,8 +112,8 @@ impl ReconcileMetrics {
         metrics
     }
 
-    /// Makes the series of a controller visible before its first pass.
-    pub(crate) fn announce(&self, controller: &'static str, concurrency: u16) {
+    /// Makes the series of a controller visible before its first pass, and gives it its queue.
+    pub(crate) fn announce(&self, controller: &'static str, concurrency: u16) -> Queue {
         let label = ControllerLabel { controller };
         self.concurrency
             .get_or_create(&label)
@@ -129,6 +133,7 @@ impl ReconcileMetrics {
                     .get_or_create(&ResultLabels { controller, result }),
             );
         }
+        self.queues.queue(controller)
     }
 
     /// Counts a pass as active until the guard is dropped.
@@ -189,7 +194,7 @@ mod tests {
     fn keeps_the_customary_names() {
         let mut registry = Registry::default();
         let metrics = ReconcileMetrics::register(&mut registry);
-        metrics.announce("catalog", 4);
+        drop(metrics.announce("catalog", 4));
         let active = metrics.begin("catalog");
         metrics.end("catalog", Outcome::Panicked, 0.2);
         metrics.end("catalog", Outcome::TerminalError, 0.2);

@@ -19,6 +19,8 @@ use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 use tracing::warn;
 
+use crate::changes::{Change, changes};
+
 /// What a kind must be to be watched.
 pub trait Watchable:
     Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
@@ -198,6 +200,21 @@ impl<K: Watchable> Objects<K> {
     pub(crate) fn store(&self) -> Store<Guarded<K>> {
         self.store.clone()
     }
+
+    /// The object, also where it does not decode.
+    pub(crate) fn guarded(&self, object: &ObjectRef<K>) -> Option<Guarded<K>> {
+        let found = self.store.get(&guarded(object))?;
+        Some((*found).clone())
+    }
+}
+
+/// The same reference, to what the cache holds.
+pub(crate) fn guarded<K: Watchable>(reference: &ObjectRef<K>) -> ObjectRef<Guarded<K>> {
+    let guarded = ObjectRef::new(&reference.name);
+    match &reference.namespace {
+        Some(namespace) => guarded.within(namespace),
+        None => guarded,
+    }
 }
 
 /// A reference made from metadata; `None` for an object without a name.
@@ -245,20 +262,14 @@ impl<K: Watchable> Watch<K> {
     }
 
     /// The cache of the watch and the stream that fills it. The stream yields each object that was
-    /// added, changed or deleted, and must be polled: hand it to
+    /// added, changed or deleted, also where it was so while the watch was broken, and after the
+    /// cache says so too. It must be polled: hand it to
     /// [`Controller::watches_stream`](crate::Controller::watches_stream).
     pub fn cached(self) -> (Objects<K>, BoxStream<'static, Arc<K>>) {
         let (objects, cache) = Cache::new();
-        let events = cache
-            .fill(watch_api(self.api, self.config))
-            .touched_objects();
-        (objects, decoded(events).boxed())
-    }
-
-    /// Each object that was added, changed or deleted, without a cache.
-    pub fn stream(self) -> BoxStream<'static, Arc<K>> {
-        let events = watch_api(self.api, self.config).default_backoff();
-        decoded(events.modify(strip).touched_objects()).boxed()
+        let events = cache.fill(watch_api(self.api, self.config));
+        let changes = changes(objects.store(), events);
+        (objects, decoded(changes).boxed())
     }
 }
 
@@ -276,10 +287,10 @@ pub(crate) fn strip<K: Resource>(object: &mut K) {
 }
 
 fn decoded<K: Watchable>(
-    events: impl Stream<Item = Result<Guarded<K>, watcher::Error>> + Send + 'static,
+    changes: impl Stream<Item = watcher::Result<Change<K>>> + Send + 'static,
 ) -> impl Stream<Item = Arc<K>> + Send + 'static {
-    events.filter_map(|event| {
-        std::future::ready(match event {
+    changes.filter_map(|change| {
+        std::future::ready(match change.map(Change::into_object) {
             Ok(Guarded(Ok(object))) => Some(object),
             Ok(Guarded(Err(invalid))) => {
                 warn!(

@@ -25,7 +25,7 @@ pub async fn run<F: Future>(
     limit: Duration,
     step: F,
 ) -> Result<F::Output, TimedOut> {
-    let span = tracing::info_span!("phase", name = phase);
+    let span = tracing::info_span!("phase", step = phase);
     tokio::time::timeout(limit, step)
         .instrument(span)
         .await

@@ -21,14 +21,13 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io::Write as _;
-use std::panic::AssertUnwindSafe;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use olm_serve::health::Health;
+use olm_serve::health::{Gate, Health};
 use olm_serve::{BindError, Server};
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,14 +45,15 @@ use crate::lease::{LeaderElection, LeaseError};
 use crate::logging::{self, LoggingError};
 use crate::metrics::ReconcileMetrics;
 use crate::reconcile::Reconciler;
+use crate::run::Run;
 
 /// Time that everything gets to end after the first signal.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Any error of a task.
 pub type TaskError = Box<dyn Error + Send + Sync + 'static>;
-type TaskFuture = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send + 'static>>;
-type Task = (
+pub(crate) type TaskFuture = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send + 'static>>;
+pub(crate) type Task = (
     &'static str,
     Box<dyn FnOnce(CancellationToken) -> TaskFuture + Send>,
 );
@@ -116,14 +116,18 @@ pub struct Process {
     registry: Registry,
     metrics: ReconcileMetrics,
     health: Health,
+    started: Gate,
     token: CancellationToken,
+    tasks: TaskTracker,
     everywhere: Vec<Task>,
     leading: Vec<Task>,
     servers: Vec<Server>,
 }
 
 impl Process {
-    /// Sets up logging, TLS and the clients. `name` is the component's name: that of its lease.
+    /// Sets up logging, TLS and the clients, and answers health probes and obeys signals from now
+    /// on: what a component does before [`Self::run`] may wait for the API server. Not ready until
+    /// then. `name` is the component's name: that of its lease.
     pub async fn start(name: &'static str, args: &CommonArgs) -> Result<Self, ProcessError> {
         logging::init(&args.log_level, args.log_format)?;
         client::install_tls_provider();
@@ -135,12 +139,16 @@ impl Process {
             namespace,
             "starting"
         );
-        Ok(Self::assemble(name, args.clone(), namespace, clients))
+        let process = Self::assemble(name, args.clone(), namespace, clients);
+        process.listen_to_signals()?;
+        process.answer_probes().await?;
+        Ok(process)
     }
 
     fn assemble(name: &'static str, args: CommonArgs, namespace: String, clients: Clients) -> Self {
         let mut registry = Registry::default();
         let metrics = ReconcileMetrics::register(&mut registry);
+        let health = Health::new();
         Self {
             name,
             args,
@@ -149,8 +157,10 @@ impl Process {
             clock: SystemClock::shared(),
             registry,
             metrics,
-            health: Health::new(),
+            started: health.gate("started"),
+            health,
             token: CancellationToken::new(),
+            tasks: TaskTracker::new(),
             everywhere: Vec::new(),
             leading: Vec::new(),
             servers: Vec::new(),
@@ -255,6 +265,35 @@ impl Process {
         }
     }
 
+    fn listen_to_signals(&self) -> Result<(), ProcessError> {
+        let failed = |source| ProcessError::Signals { source };
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let token = self.token.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                _ = terminate.recv() => info!("SIGTERM received"),
+                _ = interrupt.recv() => info!("SIGINT received"),
+            }
+            token.cancel();
+        });
+        Ok(())
+    }
+
+    /// Serves `/healthz` and `/readyz`.
+    async fn answer_probes(&self) -> Result<Option<SocketAddr>, ProcessError> {
+        let address = &self.args.health_probe_bind_address;
+        if is_disabled(address) {
+            return Ok(None);
+        }
+        let server = Server::bind("health", address, self.health.router()).await;
+        let server = server.map_err(unbound("health"))?;
+        let address = server.local_address();
+        self.tasks.spawn(server.run(self.token.clone()));
+        Ok(Some(address))
+    }
+
     /// Runs until SIGTERM, SIGINT, a failing task or a lost lease; then lets everything end within
     /// 10 s and gives the lease up.
     ///
@@ -264,24 +303,11 @@ impl Process {
     pub async fn run(self) -> Result<(), ProcessError> {
         let registry = Arc::new(self.registry);
         let mut servers = self.servers;
-        for (name, address, router) in [
-            (
-                "metrics",
-                &self.args.metrics_bind_address,
-                olm_serve::metrics::router(registry),
-            ),
-            (
-                "health",
-                &self.args.health_probe_bind_address,
-                self.health.router(),
-            ),
-        ] {
-            if !is_disabled(address) {
-                let server = Server::bind(name, address, router)
-                    .await
-                    .map_err(|source| ProcessError::Bind { name, source })?;
-                servers.push(server);
-            }
+        let address = &self.args.metrics_bind_address;
+        if !is_disabled(address) {
+            let router = olm_serve::metrics::router(registry);
+            let server = Server::bind("metrics", address, router).await;
+            servers.push(server.map_err(unbound("metrics"))?);
         }
         let election = if self.args.leader_elect && !self.leading.is_empty() {
             Some(LeaderElection::new(
@@ -296,12 +322,8 @@ impl Process {
             None
         };
 
-        let run = Run {
-            token: self.token.clone(),
-            failure: Arc::default(),
-        };
-        run.listen_to_signals()?;
-        let tasks = TaskTracker::new();
+        let run = Run::new(self.token.clone());
+        let tasks = self.tasks;
         // Servers outlive the tasks' token a little: they drain by themselves.
         for server in servers {
             tasks.spawn(server.run(self.token.clone()));
@@ -311,6 +333,7 @@ impl Process {
         }
         let lost = CancellationToken::new();
         tasks.spawn(run.clone().lead(self.leading, election, lost.clone()));
+        self.started.open();
 
         self.token.cancelled().await;
         tasks.close();
@@ -343,99 +366,8 @@ impl fmt::Debug for Process {
     }
 }
 
-/// What the tasks of a running process share: the token, and the first failure.
-#[derive(Clone)]
-struct Run {
-    token: CancellationToken,
-    failure: Arc<Mutex<Option<ProcessError>>>,
-}
-
-impl Run {
-    /// Ends the process; only the first failure is reported, later ones follow from it.
-    fn fail(&self, failure: ProcessError) {
-        error!(error = %Chain(&failure), "process must end");
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(failure);
-        self.token.cancel();
-    }
-
-    fn take_failure(&self) -> Option<ProcessError> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    fn spawn(&self, tasks: &TaskTracker, (name, task): Task) {
-        let run = self.clone();
-        let future = task(self.token.clone());
-        tasks.spawn(async move {
-            match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(Ok(())) => {}
-                Ok(Err(source)) => run.fail(ProcessError::Task { name, source }),
-                Err(panic) => {
-                    let message = panic_text(panic.as_ref()).to_owned();
-                    run.fail(ProcessError::Panicked { name, message });
-                }
-            }
-        });
-    }
-
-    /// Runs the leader's tasks for as long as this replica leads.
-    async fn lead(
-        self,
-        leading: Vec<Task>,
-        election: Option<LeaderElection>,
-        lost: CancellationToken,
-    ) {
-        let tasks = TaskTracker::new();
-        let Some(mut election) = election else {
-            for task in leading {
-                self.spawn(&tasks, task);
-            }
-            self.token.cancelled().await;
-            tasks.close();
-            tasks.wait().await;
-            return;
-        };
-        if !election.acquire(&self.token).await {
-            return;
-        }
-        for task in leading {
-            self.spawn(&tasks, task);
-        }
-        let ended = async {
-            self.token.cancelled().await;
-            tasks.close();
-            tasks.wait().await;
-        };
-        tokio::select! {
-            failure = election.keep() => {
-                self.fail(failure.into());
-                lost.cancel();
-            }
-            // The lease is kept until the last pass has ended, and only then given up.
-            () = ended => election.release().await,
-        }
-    }
-
-    fn listen_to_signals(&self) -> Result<(), ProcessError> {
-        let failed = |source| ProcessError::Signals { source };
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let token = self.token.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = token.cancelled() => {}
-                _ = terminate.recv() => info!("SIGTERM received"),
-                _ = interrupt.recv() => info!("SIGINT received"),
-            }
-            token.cancel();
-        });
-        Ok(())
-    }
+fn unbound(name: &'static str) -> impl FnOnce(BindError) -> ProcessError {
+    move |source| ProcessError::Bind { name, source }
 }
 
 /// The exit code for the outcome of a process: 0, or 1 after one line that says why.

@@ -12,12 +12,9 @@ struct Example {
 }
 
 fn process(client: kube::Client, flags: &[&str]) -> Process {
-    let quiet = [
-        "example",
-        "--metrics-bind-address=0",
-        "--health-probe-bind-address=",
-    ];
-    let args = Example::parse_from(quiet.iter().chain(flags)).common;
+    let quiet = ["example", "--metrics-bind-address=0"];
+    let mut args = Example::parse_from(quiet.iter().chain(flags)).common;
+    args.health_probe_bind_address = "127.0.0.1:0".to_owned();
     let clients = Clients {
         streaming: client.clone(),
         short: client,
@@ -107,6 +104,47 @@ async fn a_lost_lease_ends_the_process_at_once() {
         Chain(&failure).to_string(),
         "leader election ended: lost the lease `example`"
     );
+}
+
+/// What `path` of the health server at `address` answers.
+async fn probe(address: SocketAddr, path: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn probes_are_answered_before_the_process_runs() {
+    let mut process = process(idle(), &[]);
+    let address = process.answer_probes().await.unwrap().unwrap();
+    assert!(
+        probe(address, "/healthz")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
+    let waiting = probe(address, "/readyz").await;
+    assert!(waiting.starts_with("HTTP/1.1 500 "), "{waiting}");
+    assert!(
+        waiting.contains("[-]started failed: not ready yet"),
+        "{waiting}"
+    );
+    let token = process.token().clone();
+    let (sender, started) = tokio::sync::oneshot::channel();
+    process.background("tells", |token| async move {
+        let _ = sender.send(());
+        token.cancelled().await;
+        Ok(())
+    });
+    let running = tokio::spawn(process.run());
+    started.await.unwrap();
+    assert!(probe(address, "/readyz").await.starts_with("HTTP/1.1 200 "));
+    token.cancel();
+    assert!(running.await.unwrap().is_ok());
 }
 
 #[test]

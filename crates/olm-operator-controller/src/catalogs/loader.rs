@@ -33,7 +33,9 @@ pub(crate) struct Loader {
 
 /// The content that is wanted of a catalog; the task that loads it ends with this.
 struct Load {
+    url: String,
     digest: String,
+    is_read: bool,
     _task: DropGuard,
 }
 
@@ -122,16 +124,19 @@ impl Loader {
             info!(catalog = name, "catalog is no longer offered");
         }
         for (name, (url, digest)) in wanted {
+            // What was read once is not read again from elsewhere.
             if self
                 .loads
                 .get(&name)
-                .is_some_and(|load| load.digest == digest)
+                .is_some_and(|load| load.digest == digest && (load.is_read || load.url == url))
             {
                 continue;
             }
             let stop = token.child_token();
             let load = Load {
+                url: url.clone(),
                 digest: digest.clone(),
+                is_read: false,
                 _task: stop.clone().drop_guard(),
             };
             self.loads.insert(name.clone(), load);
@@ -178,7 +183,10 @@ impl Loader {
         }
     }
 
-    fn read(&self, name: &str, content: Content) -> Arc<Content> {
+    fn read(&mut self, name: &str, content: Content) -> Arc<Content> {
+        if let Some(load) = self.loads.get_mut(name) {
+            load.is_read = true;
+        }
         info!(catalog = name, digest = content.digest, "catalog read");
         let content = Arc::new(content);
         self.change(|snapshot| {

@@ -19,7 +19,8 @@ use crate::status::Handover;
 ///
 /// # Errors
 ///
-/// When the API server does not take it; what it refused for good is an outcome, not an error.
+/// When the API server does not take it. That it refused it is no reason to give up: what it refuses
+/// for (rights, a webhook, a limit) may change without any object that is watched.
 pub(crate) async fn hand_over(
     client: &Client,
     operator: &Operator,
@@ -68,12 +69,53 @@ pub(crate) async fn hand_over(
     let params = PatchParams::apply(names::MANAGER_OPERATOR_CONTROLLER).force();
     match api.patch(&name, &params, &Patch::Apply(&body)).await {
         Ok(applied) => Ok(Handover::Done(Box::new(applied))),
-        // A 4xx other than a conflict is about what was sent: sending it again changes nothing.
-        Err(kube::Error::Api(status))
-            if (400..500).contains(&status.code) && !matches!(status.code, 408 | 409 | 429) =>
-        {
-            Ok(Handover::Failed(status.message))
-        }
         Err(source) => Err(PassError::Handover { name, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "tests")]
+
+    use olm_api::operator::{BundleIdentity, OperatorSpec, UpgradeConstraintPolicy};
+    use olm_runtime::{Chain, Failure as _, Retry};
+
+    use super::*;
+    use crate::scripted;
+
+    #[tokio::test]
+    async fn what_is_refused_is_tried_again() {
+        let operator = Operator::new(
+            "etcd",
+            OperatorSpec {
+                package_name: "etcd".to_owned(),
+                version: None,
+                channel: None,
+                upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
+            },
+        );
+        let wanted = Wanted {
+            identity: BundleIdentity {
+                name: "etcd.v1.0.0".to_owned(),
+                version: "1.0.0".to_owned(),
+                package: "etcd".to_owned(),
+                channel: None,
+                catalog: None,
+                image: "r/etcd:1".to_owned(),
+            },
+            media_type: None,
+            apis: Vec::new(),
+        };
+        for code in [400, 403, 404, 409, 422, 429, 500] {
+            let client = scripted::client(move |_| scripted::refusal(code, "a webhook says no"));
+            let Err(error) = hand_over(&client, &operator, None, &wanted).await else {
+                panic!("{code} was taken for an outcome")
+            };
+            assert_eq!(error.retry(), Retry::Backoff);
+            assert_eq!(
+                Chain(&error).to_string(),
+                "cannot write bundledeployment `etcd`: a webhook says no"
+            );
+        }
     }
 }

@@ -3,3 +3,4 @@
 pub(crate) mod handover;
 pub(crate) mod observe;
 pub(crate) mod resolve;
+mod rivals;

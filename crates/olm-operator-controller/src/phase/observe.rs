@@ -1,9 +1,10 @@
 //! What is there: the Operator's BundleDeployment, and the bundle that runs.
 
+use kube::api::{ApiResource, DynamicObject};
 use kube::{Api, Client, ResourceExt};
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
-use olm_api::operator::{BundleIdentity, Operator};
+use olm_api::operator::{BundleIdentity, Operator, OperatorStatus};
 
 use crate::deployment;
 use crate::error::PassError;
@@ -68,6 +69,29 @@ pub(crate) async fn observe(client: &Client, operator: &Operator) -> Result<Obse
         deployment: Some(found),
         installed,
     })
+}
+
+/// The status of the Operator `name`, which need not decode otherwise; `None` where there is none
+/// that does.
+///
+/// # Errors
+///
+/// When the API server cannot be asked.
+pub(crate) async fn status_of(
+    client: &Client,
+    name: &str,
+) -> Result<Option<OperatorStatus>, PassError> {
+    let resource = ApiResource::erase::<Operator>(&());
+    let operators = Api::<DynamicObject>::all_with(client.clone(), &resource);
+    let read = |source| PassError::Read {
+        what: "operator",
+        name: name.to_owned(),
+        source,
+    };
+    let found = operators.get_opt(name).await.map_err(read)?;
+    Ok(found
+        .and_then(|object| object.data.get("status").cloned())
+        .and_then(|status| serde_json::from_value(status).ok()))
 }
 
 /// Adds catalog and channel, where `before` speaks of the same bundle.

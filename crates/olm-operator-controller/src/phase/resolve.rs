@@ -1,6 +1,5 @@
 //! Which bundle: pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::operator::{BundleIdentity, Operator, UpgradeConstraintPolicy};
@@ -14,6 +13,7 @@ use olm_semver::masterminds::Constraint;
 use crate::catalogs::{Snapshot, Unread};
 use crate::deployment::{self, Api, Wanted};
 use crate::messages;
+use crate::phase::rivals;
 
 /// Most failed releases in a row that are passed over on the way to one that works.
 const MAX_PASSED_OVER: usize = 64;
@@ -31,6 +31,8 @@ pub(crate) struct Question<'a> {
     /// All BundleDeployments of the cluster.
     pub(crate) deployments: &'a [std::sync::Arc<BundleDeployment>],
     pub(crate) mode: EdgeMode,
+    /// What is known of the cluster.
+    pub(crate) facts: &'a Facts,
 }
 
 /// The answer.
@@ -52,7 +54,7 @@ pub(crate) fn resolve(question: &Question<'_>) -> Answer {
     let Ok(version) = spec.version.as_deref().map(Constraint::parse).transpose() else {
         return Answer::InvalidSpec;
     };
-    if let Some(other) = older_duplicate(question) {
+    if let Some(other) = rivals::holder(question) {
         return Answer::Refused(messages::duplicate_package(&spec.package_name, &other));
     }
     let package = spec.package_name.as_str();
@@ -68,21 +70,32 @@ pub(crate) fn resolve(question: &Question<'_>) -> Answer {
         }
         None => {}
     }
-    let request = Request {
-        operator: question.operator.name_any(),
-        package: package.to_owned(),
+    let installed = question.installed.and_then(origin);
+    let request = request(question.operator, version, installed);
+    match best(question, &request) {
+        Ok(choice) => chosen(question, &choice),
+        Err(refusal @ Refusal::NotFound { .. }) => not_found(question, &refusal),
+        Err(refusal) => Answer::Refused(refusal.explanation()),
+    }
+}
+
+/// What is asked of the catalogs for `operator`.
+pub(super) fn request(
+    operator: &Operator,
+    version: Option<Constraint>,
+    installed: Option<Installed>,
+) -> Request {
+    let spec = &operator.spec;
+    Request {
+        operator: operator.name_any(),
+        package: spec.package_name.clone(),
         channel: spec.channel.clone(),
         version,
         policy: match spec.upgrade_constraint_policy {
             UpgradeConstraintPolicy::Enforce => Policy::Enforce,
             UpgradeConstraintPolicy::Ignore => Policy::Ignore,
         },
-        installed: question.installed.and_then(origin),
-    };
-    match best(question, &request) {
-        Ok(choice) => chosen(question, &choice),
-        Err(refusal @ Refusal::NotFound { .. }) => not_found(question, &refusal),
-        Err(refusal) => Answer::Refused(refusal.explanation()),
+        installed,
     }
 }
 
@@ -93,8 +106,7 @@ pub(crate) fn resolve(question: &Question<'_>) -> Answer {
 /// before it is not tried again in between.
 fn best(question: &Question<'_>, request: &Request) -> Result<Choice, Refusal> {
     let models = question.catalogs.models();
-    let facts = Facts::default();
-    let choice = choose(&models, request, question.mode, &facts)?;
+    let choice = choose(&models, request, question.mode, question.facts)?;
     let deployment = question
         .deployment
         .filter(|deployment| deployment::is_controlled_by(deployment, question.operator));
@@ -117,7 +129,7 @@ fn best(question: &Question<'_>, request: &Request) -> Result<Choice, Refusal> {
                 installed: Some(place),
                 ..request.clone()
             };
-            choose(&models, &request, question.mode, &facts).ok()
+            choose(&models, &request, question.mode, question.facts).ok()
         });
         match beyond.filter(|next| !next.stays) {
             Some(next) if is_asked => return Ok(next),
@@ -210,27 +222,6 @@ fn keep(question: &Question<'_>) -> Option<Answer> {
         media_type: plain.then(|| "plain+v0".to_owned()),
         apis: deployment::provided_apis(deployment),
     })))
-}
-
-/// The name of the Operator that asked for the same package before this one.
-fn older_duplicate(question: &Question<'_>) -> Option<String> {
-    let age = |operator: &Operator| {
-        let created = operator
-            .metadata
-            .creation_timestamp
-            .as_ref()
-            .map(|Time(time)| *time);
-        (created, operator.name_any())
-    };
-    let own = age(question.operator);
-    question
-        .operators
-        .iter()
-        .filter(|other| other.spec.package_name == question.operator.spec.package_name)
-        .map(|other| age(other))
-        .filter(|other| *other < own)
-        .min()
-        .map(|(_, name)| name)
 }
 
 fn origin(identity: &BundleIdentity) -> Option<Installed> {

@@ -119,6 +119,7 @@ struct World {
     catalogs: Snapshot,
     operators: Vec<Arc<Operator>>,
     deployments: Vec<Arc<BundleDeployment>>,
+    facts: Facts,
 }
 
 impl World {
@@ -131,6 +132,7 @@ impl World {
             catalogs,
             operators,
             deployments,
+            facts: Facts::default(),
         }
     }
 
@@ -150,6 +152,7 @@ impl World {
             operators: &self.operators,
             deployments: &self.deployments,
             mode: EdgeMode::Catalog,
+            facts: &self.facts,
         });
         match answer {
             Answer::Chosen(wanted) => wanted.identity.version,
@@ -199,6 +202,7 @@ fn the_same_bundle_in_another_catalog_changes_nothing() {
         operators: &world.operators,
         deployments: &world.deployments,
         mode: EdgeMode::Catalog,
+        facts: &world.facts,
     });
     let Answer::Chosen(wanted) = answer else {
         unreachable!("{answer:?}")
@@ -238,6 +242,122 @@ fn the_older_of_two_operators_for_one_package_has_it() {
     );
     world.operator = operator("a", "etcd", None);
     assert_eq!(world.answer(), "1.2.0");
+}
+
+/// `asking` among the Operators of the cluster, each with its age and the state of its
+/// BundleDeployment where it has one.
+fn among(asking: &str, operators: &[(Operator, i64, Option<&str>)]) -> World {
+    let mut world = World::new(operator("nobody", "etcd", None), etcd());
+    let bundle = identity("etcd", "1.2.0");
+    for (operator, created, state) in operators {
+        let mut operator = operator.clone();
+        operator.metadata.creation_timestamp =
+            serde_json::from_value(json!(format!("2026-01-01T00:00:{created:02}Z"))).unwrap();
+        if let Some(state) = state {
+            let mut deployment = deployment(&operator, &bundle, state);
+            if *state != "True" {
+                deployment.status.as_mut().unwrap().active_bundle = None;
+            }
+            world.deployments.push(Arc::new(deployment));
+        }
+        if operator.metadata.name.as_deref() == Some(asking) {
+            let of_its = world.deployments.last().filter(|_| state.is_some());
+            world.deployment = of_its.map(|deployment| (**deployment).clone());
+            world.installed = state
+                .filter(|state| *state == "True")
+                .map(|_| bundle.clone());
+            world.operator = operator.clone();
+        }
+        world.operators.push(Arc::new(operator));
+    }
+    world
+}
+
+/// The one of the Operators that has the package; each of the others names it.
+fn holder(operators: &[(Operator, i64, Option<&str>)]) -> String {
+    let names: Vec<_> = operators
+        .iter()
+        .map(|(operator, _, _)| operator.name_any())
+        .collect();
+    let loses = |name: &String, to: &str| {
+        let told = format!("already asked for by Operator {to:?}");
+        among(name, operators).answer().contains(&told)
+    };
+    let has = |name: &&String| {
+        names
+            .iter()
+            .all(|other| (other != *name) == loses(other, name))
+    };
+    let holders: Vec<_> = names.iter().filter(has).cloned().collect();
+    assert_eq!(holders.len(), 1, "{holders:?}");
+    holders.concat()
+}
+
+#[test]
+fn of_several_operators_for_a_package_one_has_it() {
+    let plain = |name| operator(name, "etcd", None);
+    let hopeless = |name| operator(name, "etcd", Some("9.x"));
+    let no_range = |name| operator(name, "etcd", Some("|"));
+    let nameless = |_| operator(&"o".repeat(46), "etcd", None);
+
+    assert_eq!(holder(&[(plain("b"), 1, None), (plain("a"), 2, None)]), "b");
+    assert_eq!(holder(&[(plain("b"), 1, None), (plain("a"), 1, None)]), "a");
+    // Who cannot succeed stands back, as long as someone can.
+    for never in [hopeless("a"), nameless("a")] {
+        assert_eq!(holder(&[(never, 1, None), (plain("b"), 2, None)]), "b");
+    }
+    let all = [(hopeless("b"), 1, None), (hopeless("a"), 2, None)];
+    assert_eq!(holder(&all), "b");
+    // What is there stays, whatever the catalogs would give to others.
+    let (runs, begun) = (Some("True"), Some("Unknown"));
+    let all = [(plain("a"), 1, None), (hopeless("b"), 2, begun)];
+    assert_eq!(holder(&all), "b");
+    let all = [(plain("a"), 1, begun), (plain("b"), 2, runs)];
+    assert_eq!(holder(&all), "b");
+    let all = [(plain("a"), 1, runs), (plain("b"), 2, runs)];
+    assert_eq!(holder(&all), "a");
+    // One whose range is none says that, and holds nobody up.
+    let all = [(no_range("a"), 1, None), (plain("b"), 2, None)];
+    assert_eq!(among("a", &all).answer(), "invalid");
+    assert_eq!(among("b", &all).answer(), "1.2.0");
+}
+
+#[test]
+fn a_bundle_that_needs_a_newer_cluster_is_passed_over_or_refused() {
+    let needs = |version: &str, kubernetes: &str| {
+        json!({"schema": "olm.bundle", "package": "etcd", "name": format!("etcd.v{version}"),
+            "image": format!("r/c/etcd:{version}"), "properties": [
+                {"type": "olm.package", "value": {"packageName": "etcd", "version": version}},
+                {"type": "olm.csv.metadata", "value": {"minKubeVersion": kubernetes}}]})
+    };
+    let entries = json!([{"name": "etcd.v1.0.0"}, {"name": "etcd.v2.0.0"}]);
+    let lines = [
+        json!({"schema": "olm.package", "name": "etcd", "defaultChannel": "stable"}),
+        json!({"schema": "olm.channel", "package": "etcd", "name": "stable", "entries": entries}),
+        needs("1.0.0", "1.20.0"),
+        needs("2.0.0", "1.34.0"),
+    ];
+    let text = lines.map(|line| line.to_string() + "\n").concat();
+    let mut known = content("c", "etcd", &[]);
+    let model =
+        olm_resolver::Catalog::read("c", 0, read_lines(text.as_bytes(), Reading::default()));
+    known.content = Some(Arc::new(Content {
+        digest: "sha256:3".to_owned(),
+        model: model.unwrap(),
+    }));
+    let ask = |range, cluster: Option<&str>| {
+        let catalogs = snapshot([("c", known.clone())]);
+        let mut world = World::new(operator("o", "etcd", range), catalogs);
+        world.facts.kubernetes = cluster.map(|version| Version::parse_strict(version).unwrap());
+        world.answer()
+    };
+    assert_eq!(ask(None, Some("1.33.4")), "1.0.0");
+    assert_eq!(ask(None, Some("1.34.0-eks-1")), "2.0.0");
+    assert_eq!(
+        ask(Some("2.0.0"), Some("1.33.4")),
+        "no usable version of package \"etcd\": 2.0.0 needs Kubernetes 1.34.0"
+    );
+    assert_eq!(ask(None, None), "2.0.0");
 }
 
 #[test]

@@ -40,6 +40,33 @@ async fn makes_keeps_and_publishes_one_certificate_for_all_replicas() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_waited_for_until_the_api_server_comes_or_the_process_ends() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let objects = Objects::default();
+    let (store, asked) = (objects.clone(), AtomicUsize::new(0));
+    let client = crate::scripted::client(move |request| {
+        let early = asked.fetch_add(1, Ordering::Relaxed) < 3;
+        Some(if early { crate::scripted::refusal(503, "Away") } else { store.answer(request) })
+    });
+    let names = service_names("service", "olm-system");
+    let token = CancellationToken::new();
+    let obtain = |client: Client, token: CancellationToken| {
+        let names = names.clone();
+        let clock = clock() as SharedClock;
+        async move {
+            ServingCertificate::obtain(client, "olm-system", "example", names, clock, &token).await
+        }
+    };
+    let made = obtain(client, token.clone()).await.unwrap();
+    assert!(made.source().is_loaded());
+    assert!(objects.get(SECRET).is_some());
+    let never = crate::scripted::client(|_request| None);
+    token.cancel();
+    assert!(obtain(never, token).await.is_none());
+}
+
 #[tokio::test]
 async fn a_damaged_or_deleted_secret_is_made_anew() {
     let (objects, clock) = (Objects::default(), clock());
