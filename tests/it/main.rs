@@ -10,6 +10,7 @@
 mod admission;
 mod apply;
 mod catalogd;
+mod chart;
 mod corpus;
 mod harness;
 mod rukpak;

@@ -30,6 +30,13 @@ ports (list of name and port), cache (path of its storage, or empty), pulls (whe
 */}}
 {{- define "olm-rs.component" -}}
 {{- $root := .root -}}
+{{- $claim := and .cache .settings.storage.existingClaim -}}
+{{- if and $claim (gt (int .settings.replicas) 1) -}}
+{{- fail (printf "%s: %d replicas cannot share the claim %q: set replicas to 1 or leave existingClaim empty" .name (int .settings.replicas) $claim) -}}
+{{- end -}}
+{{- if and .cache (gt (int .settings.replicas) 1) (not $root.Values.leaderElection.enabled) -}}
+{{- fail (printf "%s: %d replicas need leaderElection.enabled, or all of them would act at once" .name (int .settings.replicas)) -}}
+{{- end -}}
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -49,6 +56,10 @@ metadata:
     {{- include "olm-rs.labels" $root | nindent 4 }}
 spec:
   replicas: {{ .settings.replicas }}
+  {{- if $claim }}
+  # The new pod can have the volume only once the old one has let go of it.
+  strategy: {type: Recreate}
+  {{- end }}
   selector:
     matchLabels:
       app.kubernetes.io/name: {{ .name }}
@@ -133,8 +144,8 @@ spec:
           emptyDir: {}
         {{- if .cache }}
         - name: cache
-          {{- if .settings.storage.existingClaim }}
-          persistentVolumeClaim: {claimName: {{ .settings.storage.existingClaim }}}
+          {{- if $claim }}
+          persistentVolumeClaim: {claimName: {{ $claim }}}
           {{- else }}
           emptyDir: {}
           {{- end }}

@@ -1,0 +1,110 @@
+//! The chart: what its settings lead to, and which it refuses.
+
+use anyhow::Result;
+use olm_tests::chart::Chart;
+use serde_json::{Value, json};
+
+const KUBERNETES: &str = "1.33.0";
+
+async fn render(values: &[&str]) -> Result<Vec<Value>> {
+    let values = values.iter().map(|value| (*value).to_owned()).collect();
+    let chart = Chart {
+        values,
+        ..Chart::default()
+    };
+    Ok(chart.render(KUBERNETES).await?.objects)
+}
+
+async fn deployment(name: &str, values: &[&str]) -> Result<Value> {
+    let mut objects = render(values).await?.into_iter();
+    let found =
+        objects.find(|object| object["kind"] == "Deployment" && object["metadata"]["name"] == name);
+    Ok(found.unwrap())
+}
+
+#[tokio::test]
+async fn a_claim_is_used_by_one_pod_at_a_time() -> Result<()> {
+    for (name, block) in [
+        ("catalogd", "catalogd"),
+        ("operator-controller", "operatorController"),
+        ("rukpak", "rukpak"),
+    ] {
+        let plain = deployment(name, &[]).await?;
+        assert_eq!(plain["spec"]["strategy"], Value::Null);
+        let claim = format!("{block}.storage.existingClaim=data");
+        let kept = deployment(name, &[&claim]).await?;
+        assert_eq!(kept["spec"]["strategy"], json!({"type": "Recreate"}));
+        let volumes = kept["spec"]["template"]["spec"]["volumes"]
+            .as_array()
+            .unwrap();
+        let cache = volumes
+            .iter()
+            .find(|volume| volume["name"] == "cache")
+            .unwrap();
+        assert_eq!(cache["persistentVolumeClaim"]["claimName"], "data");
+
+        let two = format!("{block}.replicas=2");
+        let error = render(&[&claim, &two]).await.unwrap_err().to_string();
+        let told = format!("{name}: 2 replicas cannot share the claim \"data\"");
+        assert!(error.contains(&told), "{error}");
+        assert_eq!(deployment(name, &[&two]).await?["spec"]["replicas"], 2);
+        let alone = [two.as_str(), "leaderElection.enabled=false"];
+        let error = render(&alone).await.unwrap_err().to_string();
+        let told = format!("{name}: 2 replicas need leaderElection.enabled");
+        assert!(error.contains(&told), "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn settings_that_are_none_are_refused_by_name() -> Result<()> {
+    for (value, place) in [
+        ("catalogd.replica=2", "/catalogd"),
+        ("catalogd.replicas=two", "/catalogd/replicas"),
+        ("catalogd.replicas=-1", "/catalogd/replicas"),
+        ("catalogd.pollInterval=often", "/catalogd/pollInterval"),
+        (
+            "leaderElection.leaseDuration=15",
+            "/leaderElection/leaseDuration",
+        ),
+        ("log.format=xml", "/log/format"),
+        ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
+        (
+            "operatorController.featureGates=X=maybe",
+            "/operatorController/featureGates",
+        ),
+        (
+            "rukpakWebhooks.storage.existingClaim=data",
+            "/rukpakWebhooks",
+        ),
+        ("crds.install=yes", "/crds/install"),
+        ("nonsense=1", "''"),
+    ] {
+        let error = render(&[value]).await.unwrap_err().to_string();
+        assert!(error.contains(place), "{value}: {error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn settings_of_every_kind_are_taken() -> Result<()> {
+    for value in [
+        "catalogd.pollInterval=0s",
+        "catalogd.pollInterval=1h30m0.5s",
+        "rukpakWebhooks.replicas=3",
+        "operatorController.featureGates=ForceSemverUpgradeConstraints=true",
+        "log.level=info\\,olm_apply=debug",
+        "extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
+        "image.pullSecrets[0].name=registry",
+        "rukpak.resources.limits.memory=1Gi",
+        "tolerations[0].operator=Exists",
+        "affinity.nodeAffinity.x=y",
+        "plainHTTPRegistries[0]=localhost:5000",
+        "registryCA.configMap=authority",
+        "crds.install=false",
+        "global.anything=1",
+    ] {
+        render(&[value]).await?;
+    }
+    Ok(())
+}
