@@ -1,6 +1,7 @@
 //! From the documents of a catalog to its compact form.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use olm_error::Chain;
@@ -10,7 +11,12 @@ use olm_semver::{Version, blang};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Api, Bundle, Catalog, ChannelEdge, Package, Requirement};
+use crate::model::{Api, Bundle, Catalog, ChannelEdge, Package, Requirement, legacy_release};
+use crate::rank::rank_equal_versions;
+
+/// The media type whose bundles may carry their release in the build metadata of their version;
+/// also that of bundles which name none.
+const REGISTRY_V1: &str = "registry+v1";
 
 /// Collects the documents of a catalog in any order.
 #[derive(Debug, Default)]
@@ -96,9 +102,6 @@ impl CatalogBuilder {
     }
 
     fn package(&mut self, name: &str) -> &mut Collected {
-        if !self.packages.contains_key(name) {
-            self.packages.insert(name.to_owned(), Collected::default());
-        }
         self.packages.entry(name.to_owned()).or_default()
     }
 
@@ -127,13 +130,24 @@ impl Collected {
         let Self {
             default_channel,
             channels,
-            mut bundles,
+            bundles: found,
             deprecations,
             mut notes,
         } = self;
         let mut positions: HashMap<String, usize> = HashMap::new();
-        for (at, bundle) in bundles.iter().enumerate() {
-            positions.entry(bundle.name.clone()).or_insert(at);
+        let mut bundles: Vec<Bundle> = Vec::with_capacity(found.len());
+        for bundle in found {
+            match positions.entry(bundle.name.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(bundles.len());
+                    bundles.push(bundle);
+                }
+                // Edges name bundles, so that two of one name cannot be told apart.
+                Entry::Occupied(_) => notes.push(format!(
+                    "bundle {:?} is more than once in catalog {catalog:?} (package {name:?}): the first counts",
+                    bundle.name
+                )),
+            }
         }
         let mut channel_messages = BTreeMap::new();
         for (channel, entries) in channels {
@@ -208,49 +222,6 @@ fn edge(channel: &str, entry: ChannelEntry, notes: &mut Vec<String>) -> ChannelE
     }
 }
 
-/// Counts what bundles of equal version and release supersede by name, directly or not.
-fn rank_equal_versions(bundles: &mut [Bundle]) {
-    let mut seen = HashMap::new();
-    let mut equal = HashSet::new();
-    for (at, bundle) in bundles.iter().enumerate() {
-        let Ok(version) = &bundle.version else {
-            continue;
-        };
-        if let Some(other) = seen.insert((version.clone(), bundle.release.clone()), at) {
-            equal.extend([at, other]);
-        }
-    }
-    let positions: HashMap<&str, usize> = bundles
-        .iter()
-        .enumerate()
-        .map(|(at, bundle)| (bundle.name.as_str(), at))
-        .collect();
-    let counts: Vec<(usize, usize)> = equal
-        .into_iter()
-        .map(|start| {
-            let mut reached = HashSet::from([start]);
-            let mut pending = vec![start];
-            while let Some(bundle) = pending.pop().and_then(|at| bundles.get(at)) {
-                for edge in &bundle.entries {
-                    for name in edge.replaces.iter().chain(&edge.skips) {
-                        if let Some(at) = positions.get(name.as_str())
-                            && reached.insert(*at)
-                        {
-                            pending.push(*at);
-                        }
-                    }
-                }
-            }
-            (start, reached.len() - 1)
-        })
-        .collect();
-    for (at, count) in counts {
-        if let Some(bundle) = bundles.get_mut(at) {
-            bundle.supersedes = count;
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct PackageValue {
     version: String,
@@ -294,14 +265,20 @@ fn compact(catalog: &str, bundle: schema::Bundle) -> Bundle {
     } = bundle;
     let identity = identity(&name, &properties);
     let media_type = media_type(&name, &properties);
-    let (version, release) = match identity {
-        Ok((version, release)) => (Ok(version), release),
-        Err(error) => (Err(error), String::new()),
-    };
     // A media type that cannot be read leaves the bundle as unusable as its version would.
-    let (version, media_type) = match media_type {
-        Ok(media_type) => (version, media_type),
-        Err(error) => (version.and(Err(error)), String::new()),
+    let (version, release, media_type) = match (identity, media_type) {
+        (Ok((version, explicit)), Ok(media_type)) => {
+            let release = match explicit {
+                Some(release) => release,
+                None if matches!(media_type.as_str(), "" | REGISTRY_V1) => {
+                    legacy_release(&version).to_owned()
+                }
+                None => String::new(),
+            };
+            (Ok(version), release, media_type)
+        }
+        (Err(error), media_type) => (Err(error), String::new(), media_type.unwrap_or_default()),
+        (Ok(_), Err(error)) => (Err(error), String::new(), String::new()),
     };
     Bundle {
         catalog: catalog.to_owned(),
@@ -341,7 +318,8 @@ fn parse<T: DeserializeOwned>(property: &Property) -> Result<T, String> {
     })
 }
 
-fn identity(bundle: &str, properties: &[Property]) -> Result<(Version, String), String> {
+/// The version, and the release where one is written.
+fn identity(bundle: &str, properties: &[Property]) -> Result<(Version, Option<String>), String> {
     let found: Vec<_> = of_type(properties, "olm.package").collect();
     let property = match found.as_slice() {
         [] => return Err("bundle property with type \"olm.package\" not found".to_owned()),
@@ -360,10 +338,7 @@ fn identity(bundle: &str, properties: &[Property]) -> Result<(Version, String), 
             value.version
         )
     })?;
-    let release = value
-        .release
-        .filter(|release| !release.is_empty())
-        .unwrap_or_else(|| version.build().to_owned());
+    let release = value.release.filter(|release| !release.is_empty());
     Ok((version, release))
 }
 

@@ -1,15 +1,17 @@
 //! The best candidate for one request.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use olm_semver::Version;
 use olm_semver::masterminds::{Constraint, PrereleaseMode};
 
-use crate::edges::{EdgeMode, Installed, Origin, next_step};
+use crate::edges::{EdgeMode, Installed, Origin};
 use crate::eligibility::{Facts, eligibility};
-use crate::model::{Bundle, Catalog, INSTALLED_CATALOG, Package};
+use crate::model::{Bundle, Catalog, INSTALLED_CATALOG, Package, label, legacy_release};
 use crate::refusal::{EdgeRefusal, Refusal};
+use crate::way::next_step;
 
 /// Whether upgrade edges bind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -96,7 +98,7 @@ pub fn choose(
             version.is_ok_and(|version| constraint.matches(version, prereleases))
         })
     };
-    let origin = request.installed.as_ref().map(Origin::from);
+    let origin = origin(&offered, request);
     let bound = origin.filter(|_| request.policy == Policy::Enforce);
 
     let asked: Vec<Candidate<'_>> = offered
@@ -129,7 +131,7 @@ pub fn choose(
     if let Some(best) = reachable.first() {
         return decide(best, &reachable, request, &stays);
     }
-    if let Some(kept) = kept(&offered, request) {
+    if let Some(kept) = origin.and_then(|origin| kept(&offered, request, origin)) {
         return Ok(Choice {
             bundle: Arc::new(kept),
             stays: true,
@@ -146,9 +148,9 @@ pub fn choose(
                 .any(|candidate| in_range(&candidate, PrereleaseMode::Include)),
         });
     }
-    match (usable.is_empty(), &request.installed) {
-        (false, Some(installed)) => Err(edge_refusal(
-            &offered, &usable, request, installed, mode, facts,
+    match (usable.is_empty(), origin) {
+        (false, Some(origin)) => Err(edge_refusal(
+            &offered, &usable, request, origin, mode, facts,
         )),
         _ => Err(Refusal::Ineligible {
             package: request.package.clone(),
@@ -204,11 +206,40 @@ fn decide(
     Ok(choice(best))
 }
 
+/// The installed bundle, with its release as the catalogs know it where the caller does not.
+fn origin<'a>(offered: &[Candidate<'a>], request: &'a Request) -> Option<Origin<'a>> {
+    let installed = request.installed.as_ref()?;
+    let origin = Origin {
+        name: &installed.name,
+        version: &installed.version,
+        release: &installed.release,
+    };
+    if !origin.release.is_empty() {
+        return Some(origin);
+    }
+    let same = || {
+        offered.iter().map(|other| other.bundle).filter(|bundle| {
+            bundle.name == origin.name
+                && bundle
+                    .version
+                    .as_ref()
+                    .is_ok_and(|version| version == origin.version)
+        })
+    };
+    let release = same()
+        .find(|bundle| installed.image.as_ref() == Some(&bundle.image))
+        .or_else(|| same().next())
+        .map_or_else(
+            || legacy_release(origin.version),
+            |bundle| bundle.release.as_str(),
+        );
+    Some(Origin { release, ..origin })
+}
+
 /// The installed bundle, if no catalog offers it any more and nothing speaks against keeping it.
-fn kept(offered: &[Candidate<'_>], request: &Request) -> Option<Bundle> {
+fn kept(offered: &[Candidate<'_>], request: &Request, origin: Origin<'_>) -> Option<Bundle> {
     let installed = request.installed.as_ref()?;
     let image = installed.image.as_ref()?;
-    let origin = Origin::from(installed);
     let wanted = installed.package == request.package
         && request.policy == Policy::Enforce
         && request.channel.is_none()
@@ -224,7 +255,7 @@ fn kept(offered: &[Candidate<'_>], request: &Request) -> Option<Bundle> {
         package: installed.package.clone(),
         name: installed.name.clone(),
         version: Ok(installed.version.clone()),
-        release: installed.release().to_owned(),
+        release: origin.release.to_owned(),
         image: image.clone(),
         media_type: String::new(),
         entries: Vec::new(),
@@ -242,11 +273,10 @@ fn edge_refusal(
     offered: &[Candidate<'_>],
     targets: &[Candidate<'_>],
     request: &Request,
-    installed: &Installed,
+    origin: Origin<'_>,
     mode: EdgeMode,
     facts: &Facts,
 ) -> Refusal {
-    let origin = Origin::from(installed);
     let mut bundles: Vec<&Bundle> = offered
         .iter()
         .map(|candidate| candidate.bundle.as_ref())
@@ -254,12 +284,17 @@ fn edge_refusal(
         .collect();
     // Newest first here, whatever is preferred.
     bundles.sort_by(|a, b| {
-        let version = |bundle: &&Bundle| bundle.version.as_ref().ok().cloned();
-        version(b)
-            .cmp(&version(a))
+        let versions = (b.version.as_ref().ok(), a.version.as_ref().ok());
+        versions
+            .0
+            .cmp(&versions.1)
             .then_with(|| olm_semver::compare_releases(&b.release, &a.release))
     });
+    let key = |bundle: &Bundle| (bundle.catalog.clone(), bundle.name.clone());
+    let targets: HashSet<_> = targets.iter().map(|target| key(target.bundle)).collect();
+    let is_target = |bundle: &Bundle| targets.contains(&key(bundle));
     let mut successors: Vec<String> = Vec::new();
+    let mut listed: HashSet<String> = HashSet::new();
     let mut identifiers: Vec<String> = Vec::new();
     let identifier =
         |bundle: &Bundle| format!("{}-{}-{}", bundle.catalog, bundle.package, bundle.name);
@@ -267,8 +302,19 @@ fn edge_refusal(
         .iter()
         .filter(|bundle| origin.leads_to(bundle, mode, None))
     {
-        let label = bundle.label();
-        if !successors.contains(&label) {
+        let mut label = bundle.label();
+        // What is asked for, but by an edge that lies elsewhere.
+        if is_target(bundle) {
+            let mut channels: Vec<String> = bundle
+                .entries
+                .iter()
+                .filter(|edge| origin.follows(edge))
+                .map(|edge| format!("{:?}", edge.channel))
+                .collect();
+            channels.dedup();
+            label = format!("{label} (in channel {})", channels.join(", "));
+        }
+        if listed.insert(label.clone()) {
             successors.push(label);
         }
         identifiers.push(identifier(bundle));
@@ -280,11 +326,6 @@ fn edge_refusal(
             .filter(|other| origin.is(other))
             .map(|b| identifier(b)),
     );
-    let is_target = |bundle: &Bundle| {
-        targets.iter().any(|target| {
-            target.bundle.name == bundle.name && target.bundle.catalog == bundle.catalog
-        })
-    };
     let asked = match (&request.version, &request.channel) {
         (Some(version), Some(channel)) => format!("{version} in channel {channel:?}"),
         (Some(version), None) => version.to_string(),
@@ -293,7 +334,7 @@ fn edge_refusal(
     };
     Refusal::Edge(Box::new(EdgeRefusal {
         package: request.package.clone(),
-        installed: installed.version.to_string(),
+        installed: label(origin.version, origin.release),
         successors,
         operator: request.operator.clone(),
         asked,

@@ -12,8 +12,16 @@
 //!
 //! # Order of candidates
 //! Not deprecated first; then catalogs by priority; then newest version, then newest release; then
-//! the bundle that replaces or skips the other; then names. Two catalogs that tie in all of this
-//! with different images are refused: the choice would be a guess.
+//! the bundle that replaces or skips the other; then names. Where the best of two catalogs tie up to
+//! the release and have different images, the request is refused: the choice would be a guess.
+//!
+//! # Releases
+//! A rebuild of a version has a release: explicit, or in the build metadata of the version of a
+//! `registry+v1` bundle where that is written like one. Otherwise build metadata never counts.
+//!
+//! # Cost
+//! Reading a catalog and answering a request take time in proportion to the catalog, but for the
+//! logarithm of sorting.
 //!
 //! Everything is pure and deterministic: no clock, no I/O, and the order of catalogs does not matter.
 //!
@@ -36,7 +44,9 @@ mod dependencies;
 mod edges;
 mod eligibility;
 mod model;
+mod rank;
 mod refusal;
+mod way;
 
 pub use build::CatalogBuilder;
 pub use choose::{Choice, Policy, Request, choose};

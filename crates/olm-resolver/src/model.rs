@@ -61,7 +61,8 @@ pub struct Bundle {
     pub name: String,
     /// Its version, or why that cannot be read.
     pub version: Result<Version, String>,
-    /// Its release: explicit, or the build metadata of the version; `""` for none.
+    /// Its release: explicit, or of a `registry+v1` bundle the build metadata of its version where
+    /// that can be one; `""` for none.
     pub release: String,
     /// The reference of its image.
     pub image: String,
@@ -79,8 +80,8 @@ pub struct Bundle {
     pub withdrawn: bool,
     /// The lowest Kubernetes version it runs on.
     pub min_kube_version: Option<Version>,
-    /// How many bundles of its package it supersedes, counted only between bundles of equal version
-    /// and release, to order them.
+    /// The longest chain of bundles that it supersedes by name, counted only for bundles of equal
+    /// version and release, to order them.
     pub(crate) supersedes: usize,
 }
 
@@ -89,13 +90,29 @@ impl Bundle {
     /// version cannot be read. For texts.
     pub fn label(&self) -> String {
         match &self.version {
-            Ok(version) if self.release.is_empty() || version.build() == self.release => {
-                version.to_string()
-            }
-            Ok(version) => format!("{version}-{}", self.release),
+            Ok(version) => label(version, &self.release),
             Err(_) => format!("bundle {:?}", self.name),
         }
     }
+}
+
+/// A version with its release where that is not in it already, for texts.
+pub(crate) fn label(version: &Version, release: &str) -> String {
+    if release.is_empty() || version.build() == release {
+        version.to_string()
+    } else {
+        format!("{version}-{release}")
+    }
+}
+
+/// The release in the build metadata of the version of a `registry+v1` bundle that names none, `""`
+/// where there is none. Build metadata that is not written like a release is only build metadata.
+pub(crate) fn legacy_release(version: &Version) -> &str {
+    let build = version.build();
+    let is_release = build
+        .split('.')
+        .all(|identifier| olm_semver::check_prerelease_identifier(identifier).is_ok());
+    if is_release { build } else { "" }
 }
 
 /// A bundle's entry in a channel: what it may be installed over.

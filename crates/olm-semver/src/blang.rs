@@ -8,7 +8,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Bound;
 use std::str::FromStr;
 
 use crate::{MAX_LENGTH, Version, VersionError};
@@ -80,9 +82,81 @@ impl Range {
         })
     }
 
+    /// The range as intervals of versions by precedence: a version lies in the range if, and only
+    /// if, it lies in one of them. They may overlap, and may be empty. For searches in sorted
+    /// versions, where asking [`Range::contains`] of each would be too slow.
+    pub fn intervals(&self) -> Vec<(Bound<&Version>, Bound<&Version>)> {
+        self.alternatives.iter().flat_map(intervals).collect()
+    }
+
     /// The text it was parsed from.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+/// What lies between the bounds of all comparators, cut at the versions that are excluded.
+fn intervals(comparators: &Vec<Comparator>) -> Vec<(Bound<&Version>, Bound<&Version>)> {
+    let mut lower = Bound::Unbounded;
+    let mut upper = Bound::Unbounded;
+    let mut excluded = Vec::new();
+    for Comparator { operator, operand } in comparators {
+        match operator {
+            Operator::NotEqual => excluded.push(operand),
+            Operator::Equal => {
+                lower = later(lower, Bound::Included(operand));
+                upper = earlier(upper, Bound::Included(operand));
+            }
+            Operator::Greater => lower = later(lower, Bound::Excluded(operand)),
+            Operator::GreaterOrEqual => lower = later(lower, Bound::Included(operand)),
+            Operator::Less => upper = earlier(upper, Bound::Excluded(operand)),
+            Operator::LessOrEqual => upper = earlier(upper, Bound::Included(operand)),
+        }
+    }
+    excluded.sort_unstable();
+    let mut intervals = Vec::new();
+    for cut in excluded {
+        intervals.push((lower, earlier(upper, Bound::Excluded(cut))));
+        lower = later(lower, Bound::Excluded(cut));
+    }
+    intervals.push((lower, upper));
+    intervals
+}
+
+/// The lower bound that lets less through.
+fn later<'a>(a: Bound<&'a Version>, b: Bound<&'a Version>) -> Bound<&'a Version> {
+    match (a, b) {
+        (Bound::Unbounded, other) | (other, Bound::Unbounded) => other,
+        (Bound::Included(x) | Bound::Excluded(x), Bound::Included(y) | Bound::Excluded(y)) => {
+            match x.cmp(y) {
+                Ordering::Less => b,
+                Ordering::Greater => a,
+                Ordering::Equal => excluding(a, b),
+            }
+        }
+    }
+}
+
+/// The upper bound that lets less through.
+fn earlier<'a>(a: Bound<&'a Version>, b: Bound<&'a Version>) -> Bound<&'a Version> {
+    match (a, b) {
+        (Bound::Unbounded, other) | (other, Bound::Unbounded) => other,
+        (Bound::Included(x) | Bound::Excluded(x), Bound::Included(y) | Bound::Excluded(y)) => {
+            match x.cmp(y) {
+                Ordering::Less => a,
+                Ordering::Greater => b,
+                Ordering::Equal => excluding(a, b),
+            }
+        }
+    }
+}
+
+/// Of two bounds at one version, the one that excludes it.
+fn excluding<'a>(a: Bound<&'a Version>, b: Bound<&'a Version>) -> Bound<&'a Version> {
+    if matches!(a, Bound::Excluded(_)) {
+        a
+    } else {
+        b
     }
 }
 

@@ -27,10 +27,14 @@
 //! ```
 
 pub mod blang;
+mod identifiers;
 pub mod masterminds;
 mod version;
+mod version_error;
 
-pub use version::{Part, Version, VersionError, check_prerelease_identifier, compare_releases};
+pub use identifiers::{check_prerelease_identifier, compare_releases};
+pub use version::Version;
+pub use version_error::{Part, VersionError};
 
 /// Longest version or range that is parsed, in bytes. Catalogs hold ranges of at most a few dozen
 /// bytes; the limit keeps hostile input cheap.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::version::compare_prerelease;
+use crate::identifiers::compare_prerelease;
 use crate::{MAX_LENGTH, Version};
 
 /// When pre-releases satisfy a constraint. A version that is none is never affected.

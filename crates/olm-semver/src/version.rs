@@ -9,6 +9,10 @@ use semver::{BuildMetadata, Prerelease};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::MAX_LENGTH;
+use crate::identifiers::{
+    check_prerelease_identifier, compare_prerelease, has_leading_zero, is_digits, is_identifier,
+};
+use crate::version_error::{Part, VersionError};
 
 /// A semantic version.
 ///
@@ -177,45 +181,6 @@ impl Version {
     }
 }
 
-/// Compares two pre-release texts by precedence; `""` stands for a release and is highest.
-///
-/// Also the order of bundle releases, which are written like pre-releases.
-pub(crate) fn compare_prerelease(a: &str, b: &str) -> Ordering {
-    match (a.is_empty(), b.is_empty()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => compare_identifiers(a, b),
-    }
-}
-
-fn compare_identifiers(a: &str, b: &str) -> Ordering {
-    let number = |text: &str| {
-        if is_digits(text) {
-            text.parse::<u64>().ok()
-        } else {
-            None
-        }
-    };
-    let (mut left, mut right) = (a.split('.'), b.split('.'));
-    loop {
-        let order = match (left.next(), right.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(a), Some(b)) => match (number(a), number(b)) {
-                (Some(a), Some(b)) => a.cmp(&b),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => a.cmp(b),
-            },
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
-}
-
 impl PartialEq for Version {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
@@ -273,100 +238,6 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
-/// Why a text is not a version. The texts are those of the Go libraries, which users know from
-/// conditions and logs.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum VersionError {
-    /// Longer than [`MAX_LENGTH`].
-    #[error("Version string is longer than {MAX_LENGTH} bytes")]
-    TooLong,
-    /// Strict: no text.
-    #[error("Version string empty")]
-    Empty,
-    /// Strict: fewer than three parts.
-    #[error("No Major.Minor.Patch elements found")]
-    Elements,
-    /// Strict: a part of the core is not a number.
-    #[error("Invalid character(s) found in {} number {text:?}", .part.lower())]
-    Character {
-        /// Which number.
-        part: Part,
-        /// Its text.
-        text: String,
-    },
-    /// Strict: a part of the core has leading zeros.
-    #[error("{} number must not contain leading zeroes {text:?}", .part.upper())]
-    Zeroes {
-        /// Which number.
-        part: Part,
-        /// Its text.
-        text: String,
-    },
-    /// Strict: a part is empty.
-    #[error("strconv.ParseUint: parsing \"\": invalid syntax")]
-    EmptyNumber,
-    /// Strict: a number has more than 64 bits.
-    #[error("strconv.ParseUint: parsing {0:?}: value out of range")]
-    Range(String),
-    /// Strict: an empty pre-release identifier.
-    #[error("Prerelease is empty")]
-    EmptyPrerelease,
-    /// Strict: a numeric pre-release identifier with leading zeros.
-    #[error("Numeric PreRelease version must not contain leading zeroes {0:?}")]
-    PrereleaseZeroes(String),
-    /// Strict: a pre-release identifier with other characters.
-    #[error("Invalid character(s) found in prerelease {0:?}")]
-    PrereleaseCharacter(String),
-    /// Strict: an empty build identifier.
-    #[error("Build meta data is empty")]
-    EmptyBuild,
-    /// Strict: a build identifier with other characters.
-    #[error("Invalid character(s) found in build meta data {0:?}")]
-    BuildCharacter(String),
-    /// Tolerant: a version of fewer than three parts with a suffix.
-    #[error("Short version cannot contain PreRelease/Build meta data")]
-    Short,
-    /// Lenient: not the form of a version.
-    #[error("Invalid Semantic Version")]
-    Form,
-    /// Lenient: a numeric pre-release identifier with leading zeros.
-    #[error("Version segment starts with 0")]
-    LeadingZero,
-    /// Lenient: a number has more than 64 bits.
-    #[error("Error parsing version segment: strconv.ParseUint: parsing {0:?}: value out of range")]
-    Overflow(String),
-}
-
-/// One of the three numbers of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The first.
-    Major,
-    /// The second.
-    Minor,
-    /// The third.
-    Patch,
-}
-
-impl Part {
-    const fn lower(self) -> &'static str {
-        match self {
-            Self::Major => "major",
-            Self::Minor => "minor",
-            Self::Patch => "patch",
-        }
-    }
-
-    const fn upper(self) -> &'static str {
-        match self {
-            Self::Major => "Major",
-            Self::Minor => "Minor",
-            Self::Patch => "Patch",
-        }
-    }
-}
-
 fn check_length(text: &str) -> Result<(), VersionError> {
     if text.len() > MAX_LENGTH {
         Err(VersionError::TooLong)
@@ -378,18 +249,6 @@ fn check_length(text: &str) -> Result<(), VersionError> {
 fn split_suffix(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark)
         .map_or((text, None), |(before, after)| (before, Some(after)))
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-fn has_leading_zero(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('0') && is_digits(text)
 }
 
 fn without_leading_zeros(part: &str) -> String {
@@ -422,35 +281,4 @@ fn strict_number(part: Part, text: &str) -> Result<u64, VersionError> {
     }
     text.parse()
         .map_err(|_| VersionError::Range(text.to_owned()))
-}
-
-/// Checks one identifier of a pre-release, or of a release, strictly.
-///
-/// # Errors
-/// The rule it breaks, in the words of the Go library.
-pub fn check_prerelease_identifier(identifier: &str) -> Result<(), VersionError> {
-    if identifier.is_empty() {
-        return Err(VersionError::EmptyPrerelease);
-    }
-    if !is_identifier(identifier) {
-        return Err(VersionError::PrereleaseCharacter(identifier.to_owned()));
-    }
-    if has_leading_zero(identifier) {
-        return Err(VersionError::PrereleaseZeroes(identifier.to_owned()));
-    }
-    if is_digits(identifier) && identifier.parse::<u64>().is_err() {
-        return Err(VersionError::Range(identifier.to_owned()));
-    }
-    Ok(())
-}
-
-/// Compares two bundle releases: dot-separated identifiers ordered as in a pre-release, except that
-/// having none is lowest.
-pub fn compare_releases(a: &str, b: &str) -> Ordering {
-    match (a.is_empty(), b.is_empty()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Less,
-        (false, true) => Ordering::Greater,
-        (false, false) => compare_identifiers(a, b),
-    }
 }

@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+use std::ops::RangeBounds as _;
+
 use olm_semver::masterminds::{Constraint, PrereleaseMode};
 use olm_semver::{Version, blang, compare_releases};
 use proptest::prelude::*;
@@ -256,6 +258,20 @@ proptest! {
             constraint.matches(&version, PrereleaseMode::Single);
             prop_assert_eq!(constraint.to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_intervals_of_a_range_hold_what_it_contains(
+        range in "(=|!|>|>=|<|<=)?[0-2]\\.[0-2]\\.[0-2](-a)?( (=|!=|>|>=|<|<=)?[0-2]\\.[0-2]\\.[0-2]){0,3}\
+                  ( \\|\\| (!|>|<)?[0-2]\\.[0-2]\\.x( !=1\\.1\\.1)?)?",
+        version in "[0-2]\\.[0-2]\\.[0-2](-[ab])?",
+    ) {
+        let (Ok(range), Ok(version)) = (blang::Range::parse(&range), Version::parse_strict(&version))
+        else {
+            return Ok(());
+        };
+        let held = range.intervals().into_iter().any(|interval| interval.contains(&version));
+        prop_assert_eq!(held, range.contains(&version), "{}", range);
     }
 
     #[test]

@@ -1,96 +1,11 @@
-//! What is chosen, and what a user reads when nothing is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests"
-)]
+//! What is chosen for one request, and why nothing is.
 
-use olm_fbc::{Reading, read_lines};
-use olm_resolver::{
-    Api, Catalog, Choice, EdgeMode, Facts, INSTALLED_CATALOG, Installed, InstalledBundle, Policy,
-    Refusal, Request, check_dependencies, choose,
-};
+use olm_resolver::{Catalog, EdgeMode, Facts, INSTALLED_CATALOG, Policy, Refusal, Request, choose};
 use olm_semver::Version;
-use olm_semver::masterminds::Constraint;
-use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-fn catalog(name: &str, priority: i32, documents: &[Value]) -> Catalog {
-    let lines: Vec<String> = documents.iter().map(Value::to_string).collect();
-    let lines = lines.join("\n");
-    Catalog::read(
-        name,
-        priority,
-        read_lines(lines.as_bytes(), Reading::default()),
-    )
-    .unwrap()
-}
-
-fn bundle(package: &str, version: &str, more: &[Value]) -> Value {
-    let mut properties =
-        vec![json!({"type": "olm.package", "value": {"packageName": package, "version": version}})];
-    properties.extend(more.iter().cloned());
-    json!({"schema": "olm.bundle", "package": package, "name": format!("{package}.{version}"),
-           "image": format!("example.com/{package}:{version}"), "properties": properties})
-}
-
-fn channel(package: &str, name: &str, entries: &Value) -> Value {
-    json!({"schema": "olm.channel", "package": package, "name": name, "entries": entries})
-}
-
-/// The fixture of the reference: `beta` is 1.0.0, 1.0.1, 1.2.0, 2.0.0 one after another, `alpha`
-/// holds 1.0.0 alone.
-fn prometheus() -> Vec<Value> {
-    let entries = json!([
-        {"name": "prometheus.1.0.0"},
-        {"name": "prometheus.1.0.1", "replaces": "prometheus.1.0.0"},
-        {"name": "prometheus.1.2.0", "replaces": "prometheus.1.0.1"},
-        {"name": "prometheus.2.0.0", "replaces": "prometheus.1.2.0"},
-    ]);
-    let mut documents = vec![
-        json!({"schema": "olm.package", "name": "prometheus", "defaultChannel": "beta"}),
-        channel("prometheus", "beta", &entries),
-        channel(
-            "prometheus",
-            "alpha",
-            &json!([{"name": "prometheus.1.0.0"}]),
-        ),
-    ];
-    for version in ["1.0.0", "1.0.1", "1.2.0", "2.0.0"] {
-        documents.push(bundle("prometheus", version, &[]));
-    }
-    documents
-}
-
-fn ask(package: &str, range: Option<&str>, channel: Option<&str>, from: Option<&str>) -> Request {
-    Request {
-        operator: "op".to_owned(),
-        package: package.to_owned(),
-        channel: channel.map(str::to_owned),
-        version: range.map(|range| Constraint::parse(range).unwrap()),
-        policy: Policy::Enforce,
-        installed: from.map(|version| Installed {
-            package: package.to_owned(),
-            name: format!("{package}.{version}"),
-            version: Version::parse_strict(version).unwrap(),
-            release: String::new(),
-            image: Some(format!("example.com/{package}:{version}")),
-        }),
-    }
-}
-
-fn resolve(catalogs: &[&Catalog], request: &Request) -> Result<Choice, Refusal> {
-    choose(catalogs, request, EdgeMode::Catalog, &Facts::default())
-}
-
-fn name(choice: Result<Choice, Refusal>) -> String {
-    match choice {
-        Ok(choice) => choice.bundle.name.clone(),
-        Err(refusal) => refusal.to_string(),
-    }
-}
+use crate::fixture::{ask, bundle, catalog, channel, name, prometheus, resolve};
 
 #[rstest]
 #[case(None, None, None, "prometheus.2.0.0")]
@@ -276,8 +191,8 @@ fn an_edge_must_lie_in_the_requested_channel() {
             &[&catalog],
             &ask("p", None, Some("b"), Some("1.0.0"))
         )),
-        "package \"p\" is installed at 1.0.0 and may only be updated to 2.0.0; Operator \"op\" asks \
-         for channel \"b\""
+        "package \"p\" is installed at 1.0.0 and may only be updated to 2.0.0 (in channel \"a\"); \
+         Operator \"op\" asks for channel \"b\""
     );
 }
 
@@ -540,167 +455,108 @@ fn of_equal_versions_the_higher_release_wins_and_is_an_update() {
     );
 }
 
-fn chosen(properties: &[Value]) -> std::sync::Arc<olm_resolver::Bundle> {
-    let catalog = catalog("c", 0, &[bundle("A", "1.19.3", properties)]);
-    resolve(&[&catalog], &ask("A", None, None, None))
-        .unwrap()
-        .bundle
-}
-
-fn requires_package(name: &str, range: &str) -> Value {
-    json!({"type": "olm.package.required", "value": {"packageName": name, "versionRange": range}})
-}
-
-fn api(type_: &str, kind: &str) -> Value {
-    json!({"type": type_, "value": {"group": "example.com", "version": "v1", "kind": kind}})
+#[rstest]
+#[case::release("1.0.0+1", "1.0.0+2", "registry+v1", "p.1.0.0+2")]
+#[case::by_number("1.0.0+9", "1.0.0+10", "registry+v1", "p.1.0.0+10")]
+#[case::downwards("1.0.0+2", "1.0.0+1", "registry+v1", "p.1.0.0+2")]
+// Not written like a release: only build metadata, which never counts.
+#[case::leading_zero("1.0.0+01", "1.0.0+02", "registry+v1", "p.1.0.0+01")]
+// Bundles of other formats say their release if they have one.
+#[case::other_format("1.0.0+1", "1.0.0+2", "plain+v0", "p.1.0.0+1")]
+fn build_metadata_is_a_release_where_it_can_be_one(
+    #[case] from: &str,
+    #[case] to: &str,
+    #[case] media_type: &str,
+    #[case] answer: &str,
+) {
+    let media_type = [json!({"type": "olm.bundle.mediatype", "value": media_type})];
+    let entries = json!([{"name": format!("p.{from}")},
+                         {"name": format!("p.{to}"), "replaces": format!("p.{from}")}]);
+    let catalog = catalog(
+        "c",
+        0,
+        &[
+            channel("p", "s", &entries),
+            bundle("p", from, &media_type),
+            bundle("p", to, &media_type),
+        ],
+    );
+    let request = ask("p", None, None, Some(from));
+    assert_eq!(name(resolve(&[&catalog], &request)), answer);
 }
 
 #[test]
-fn what_a_bundle_requires_must_be_installed() {
-    let bundle = chosen(&[
-        requires_package("B", ">=1.0.0"),
-        api("olm.gvk.required", "Thing"),
-    ]);
-    let installed = |package: &str, version: &str, kinds: &[&str]| InstalledBundle {
-        package: package.to_owned(),
-        version: Version::parse_strict(version).unwrap(),
-        apis: kinds
-            .iter()
-            .map(|kind| Api {
-                group: "example.com".to_owned(),
-                version: "v1".to_owned(),
-                kind: (*kind).to_owned(),
-            })
-            .collect(),
-    };
-    let text = |installed: &[InstalledBundle]| {
-        check_dependencies(&bundle, installed).map_err(|refusal| refusal.to_string())
-    };
-    assert_eq!(
-        text(&[]).unwrap_err(),
-        "A 1.19.3 requires package \"B\" in range \">=1.0.0\", which is not installed, and API \
-         example.com/v1 Thing, which no installed bundle provides"
+fn an_installed_bundle_whose_release_is_not_known_has_that_of_its_name() {
+    let mut rebuilt = bundle("p", "1.0.0", &[]);
+    rebuilt["properties"][0]["value"]["release"] = json!("2");
+    let entries = json!([{"name": "p.1.0.0"}, {"name": "p.2.0.0", "skips": ["p.0.9.0"]}]);
+    let catalog = catalog(
+        "c",
+        0,
+        &[
+            channel("p", "s", &entries),
+            rebuilt,
+            bundle("p", "2.0.0", &[]),
+        ],
     );
+    let stays = resolve(&[&catalog], &ask("p", None, Some("s"), Some("1.0.0"))).unwrap();
+    assert_eq!((stays.bundle.name.as_str(), stays.stays), ("p.1.0.0", true));
+    let refused = resolve(&[&catalog], &ask("p", Some("2.0.0"), None, Some("1.0.0")));
     assert_eq!(
-        text(&[installed("B", "0.9.0", &["Thing"])]).unwrap_err(),
-        "A 1.19.3 requires package \"B\" in range \">=1.0.0\", which is not installed (installed: 0.9.0)"
-    );
-    // The older version of the package itself is about to go.
-    assert_eq!(
-        text(&[
-            installed("B", "1.0.0", &[]),
-            installed("A", "1.0.0", &["Thing"])
-        ])
-        .unwrap_err(),
-        "A 1.19.3 requires API example.com/v1 Thing, which no installed bundle provides"
-    );
-    assert_eq!(
-        text(&[
-            installed("B", "1.0.0", &[]),
-            installed("C", "1.0.0", &["Thing"])
-        ]),
-        Ok(())
+        refused.unwrap_err().to_string(),
+        "package \"p\" is installed at 1.0.0-2 and has no update; Operator \"op\" asks for 2.0.0"
     );
 }
 
 #[test]
-fn a_bundle_may_provide_what_it_requires() {
-    let bundle = chosen(&[
-        requires_package("A", "1.19.3"),
-        api("olm.gvk.required", "Thing"),
-        api("olm.gvk", "Thing"),
-    ]);
-    assert_eq!(check_dependencies(&bundle, &[]), Ok(()));
-}
-
-#[test]
-fn compound_constraints_are_refused() {
-    let bundle = chosen(&[json!({"type": "olm.constraint", "value": {"all": {}}})]);
-    assert_eq!(
-        check_dependencies(&bundle, &[]).unwrap_err().to_string(),
-        "bundle \"A.1.19.3\" has a dependency declared via property \"olm.constraint\" which is \
-         currently not supported"
+fn of_two_bundles_of_one_name_the_first_counts_and_the_other_is_noted() {
+    let mut twin = bundle("p", "3.0.0", &[]);
+    twin["name"] = json!("p.2.0.0");
+    let entries = json!([{"name": "p.1.0.0"}, {"name": "p.2.0.0", "replaces": "p.1.0.0"}]);
+    let catalog = catalog(
+        "c",
+        0,
+        &[
+            channel("p", "s", &entries),
+            bundle("p", "1.0.0", &[]),
+            bundle("p", "2.0.0", &[]),
+            twin,
+        ],
     );
-}
-
-#[test]
-fn three_missing_parts_read_as_a_list() {
-    let bundle = chosen(&[
-        requires_package("B", "1.0.0"),
-        requires_package("B", "1.0.0"),
-        requires_package("C", "1.0.0"),
-        requires_package("D", "1.0.0"),
-    ]);
-    assert_eq!(
-        check_dependencies(&bundle, &[]).unwrap_err().to_string(),
-        "A 1.19.3 requires package \"B\" in range \"1.0.0\", which is not installed, package \"C\" in \
-         range \"1.0.0\", which is not installed, and package \"D\" in range \"1.0.0\", which is not \
-         installed"
-    );
-}
-
-/// Small catalogs with few names, so that they meet often.
-fn documents() -> impl Strategy<Value = Vec<Value>> {
-    let version = "[0-2]\\.[0-2]\\.0(-rc)?";
-    let entry = (
-        version,
-        prop::option::of(version),
-        prop::option::of(version),
-    )
-        .prop_map(|(name, replaces, skip)| {
-            json!({"name": format!("p.{name}"), "replaces": replaces.map(|v| format!("p.{v}")),
-                   "skipRange": skip.map(|v| format!("<{v}"))})
-        });
-    (
-        prop::collection::btree_set(version, 1..6),
-        prop::collection::vec(("[ab]", prop::collection::vec(entry, 0..5)), 0..3),
-        prop::option::of(version),
-    )
-        .prop_map(|(versions, channels, deprecated)| {
-            let mut documents: Vec<Value> = versions
-                .iter()
-                .map(|version| bundle("p", version, &[]))
-                .collect();
-            for (name, entries) in channels {
-                documents.push(channel("p", &name, &json!(entries)));
-            }
-            if let Some(version) = deprecated {
-                documents.push(
-                    json!({"schema": "olm.deprecations", "package": "p", "entries": [
-                    {"reference": {"schema": "olm.bundle", "name": format!("p.{version}")},
-                     "message": "old"}]}),
-                );
-            }
-            documents
-        })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_answer_does_not_depend_on_order_and_never_leads_back(
-        (one, two) in (documents(), documents()),
-        priority in 0..2,
-        (range, channel) in (prop::option::of("[~^>]?[0-2](\\.[0-2])?"), prop::option::of("[ab]")),
-        from in prop::option::of("[0-2]\\.[0-2]\\.0"),
-        mode in prop_oneof![Just(EdgeMode::Catalog), Just(EdgeMode::Semver)],
-    ) {
-        let request = ask("p", range.as_deref(), channel.as_deref(), from.as_deref());
-        let describe = |choice: Result<Choice, Refusal>| match choice {
-            Ok(choice) => Ok((choice.bundle.catalog.clone(), choice.bundle.name.clone())),
-            Err(refusal) => Err(refusal.explanation()),
-        };
-        let facts = Facts::default();
-        let (first, second) = (catalog("one", 0, &one), catalog("two", priority, &two));
-        let mut reversed = one.clone();
-        reversed.reverse();
-        let again = catalog("one", 0, &reversed);
-        let choice = choose(&[&first, &second], &request, mode, &facts);
-        let other = choose(&[&second, &again], &request, mode, &facts);
-        if let (Ok(choice), Some(installed)) = (&choice, &request.installed) {
-            prop_assert!(choice.bundle.version.as_ref().unwrap() >= &installed.version);
-        }
-        prop_assert_eq!(describe(choice), describe(other));
+    for from in [None, Some("1.0.0")] {
+        let choice = resolve(&[&catalog], &ask("p", None, None, from)).unwrap();
+        assert_eq!(choice.bundle.version, Ok(Version::new(2, 0, 0)));
     }
+    assert_eq!(
+        catalog.package("p").unwrap().notes,
+        ["bundle \"p.2.0.0\" is more than once in catalog \"c\" (package \"p\"): the first counts"]
+    );
+}
+
+#[test]
+fn of_one_version_the_bundle_that_supersedes_the_others_is_chosen_whatever_their_names() {
+    let document = |name: &str| {
+        let mut bundle = bundle("p", "1.0.0", &[]);
+        bundle["name"] = json!(name);
+        bundle
+    };
+    let entries = json!([
+        {"name": "z"}, {"name": "b", "replaces": "z"}, {"name": "x", "skips": ["b", "x"]},
+        // A circle elsewhere disturbs nothing.
+        {"name": "o", "replaces": "q"}, {"name": "q", "replaces": "o"},
+    ]);
+    let mut documents = vec![channel("p", "s", &entries)];
+    documents.extend(["z", "b", "x"].map(document));
+    documents.extend(["o", "q"].map(|name| {
+        let mut bundle = bundle("p", "0.1.0", &[]);
+        bundle["name"] = json!(name);
+        bundle
+    }));
+    let answer = |documents: &[Value]| {
+        let catalog = catalog("c", 0, documents);
+        name(resolve(&[&catalog], &ask("p", None, None, None)))
+    };
+    assert_eq!(answer(&documents), "x");
+    documents.reverse();
+    assert_eq!(answer(&documents), "x");
 }

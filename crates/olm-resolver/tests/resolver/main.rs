@@ -1,0 +1,13 @@
+//! What is chosen, and what a user reads when nothing is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod choose;
+mod dependencies;
+mod fixture;
+mod properties;
+mod size;
