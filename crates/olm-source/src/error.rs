@@ -3,6 +3,7 @@
 use olm_fs::StoreError;
 use olm_fs::layers::LayerError;
 use olm_registry::{Reference, ReferenceError, RegistryError};
+use olm_tree::TreeError;
 
 /// An image that could not be fetched. The texts are those that users of catalogd know; the ones
 /// with a cause end before it, so that printing the chain of causes with `: ` between them gives
@@ -83,6 +84,9 @@ pub enum SourceError {
     /// A layer could not be applied.
     #[error("error unpacking image: error applying layer to archive")]
     Apply(#[source] LayerError),
+    /// What was unpacked could not be looked at: the disk failed.
+    #[error("error unpacking image: error reading the content")]
+    Read(#[source] TreeError),
     /// The result could not be stored.
     #[error("error unpacking image: error storing the content")]
     Store(#[source] StoreError),
@@ -111,6 +115,7 @@ impl SourceError {
             Self::Descriptor(_)
             | Self::Cache(_)
             | Self::Create(_)
+            | Self::Read(_)
             | Self::Store(_)
             | Self::Interrupted => false,
         }

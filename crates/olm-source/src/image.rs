@@ -2,9 +2,9 @@
 
 use futures::TryStreamExt as _;
 use olm_fs::layers::{Applier, Caps, LayerError, PathFilter};
-use olm_fs::{Digest, DirTree, Store};
+use olm_fs::{Digest, DirTree, Pending, Store};
 use olm_registry::{Access, Blob, Client, Image, Reference, RegistryError};
-use olm_tree::{RelPath, Tree as _};
+use olm_tree::{RelPath, Tree, TreeError};
 use tokio::task::spawn_blocking;
 
 use crate::error::SourceError;
@@ -109,7 +109,86 @@ pub async fn fetch(
             cached: true,
         });
     }
-    let image = client.image(&resolved, access).await.map_err(|source| {
+    let (pending, wanted) = pull(client, reference, &resolved, access, filter, caps, into).await?;
+    let key = digest.clone();
+    let tree = blocking(move || {
+        if holds(&pending, &wanted)? {
+            pending.commit(&key).map(Ok).map_err(SourceError::Store)
+        } else {
+            Ok(Err(wanted))
+        }
+    })
+    .await??
+    .map_err(|wanted| empty(reference, &wanted))?;
+    Ok(Fetched {
+        resolved,
+        digest,
+        tree,
+        cached: false,
+    })
+}
+
+/// The content of an image that is needed only once. It is not in the store: it is not flushed, and
+/// it is removed when this is dropped, which blocks.
+#[derive(Debug)]
+pub struct Scratch {
+    tree: DirTree,
+    _pending: Pending,
+}
+
+impl Scratch {
+    /// The content. A catalog's folder is at its full path in it.
+    pub const fn tree(&self) -> &DirTree {
+        &self.tree
+    }
+}
+
+/// Pulls and unpacks an image as [`fetch`] does, but for use at once and once only. `reference` has
+/// a digest; `into` is where the content lies meanwhile.
+///
+/// # Errors
+/// Those of [`fetch`].
+pub async fn fetch_once(
+    client: &Client,
+    reference: &Reference,
+    access: &Access,
+    filter: &Filter,
+    caps: Caps,
+    into: &Store,
+) -> Result<Scratch, SourceError> {
+    let digest = client
+        .resolve(reference, access)
+        .await
+        .map_err(SourceError::Descriptor)?;
+    let resolved = reference.with_digest(digest);
+    let (pending, wanted) = pull(client, reference, &resolved, access, filter, caps, into).await?;
+    blocking(move || {
+        let tree = pending.tree().map_err(SourceError::Store)?;
+        if holds(&pending, &wanted)? {
+            Ok::<_, SourceError>(Ok(Scratch {
+                tree,
+                _pending: pending,
+            }))
+        } else {
+            Ok(Err(wanted))
+        }
+    })
+    .await??
+    .map_err(|wanted| empty(reference, &wanted))
+}
+
+/// Pulls the layers of an image one after the other and unpacks them as they come. Gives also the
+/// folders of which the image must have one.
+async fn pull(
+    client: &Client,
+    reference: &Reference,
+    resolved: &Reference,
+    access: &Access,
+    filter: &Filter,
+    caps: Caps,
+    into: &Store,
+) -> Result<(Pending, Vec<RelPath>), SourceError> {
+    let image = client.image(resolved, access).await.map_err(|source| {
         let image = reference.to_string();
         match source {
             RegistryError::Manifest { what: "config", .. } => SourceError::Config { image, source },
@@ -139,38 +218,38 @@ pub async fn fetch(
     .map_err(SourceError::Create)?;
     for layer in &image.layers {
         let blob = client
-            .blob(&resolved, layer, access)
+            .blob(resolved, layer, access)
             .map_err(SourceError::Layer)?;
         applier = apply(applier, blob).await?;
     }
     tracing::debug!(image = %resolved, applied = ?applier.applied(), "image unpacked");
-    let key = digest.clone();
-    let tree = blocking(move || {
-        let found = wanted.is_empty() || {
-            let tree = pending.tree().map_err(SourceError::Store)?;
-            wanted.iter().any(|folder| tree.list(folder).is_ok())
-        };
-        if found {
-            pending.commit(&key).map(Ok).map_err(SourceError::Store)
-        } else {
-            Ok(Err(wanted))
+    Ok((pending, wanted))
+}
+
+/// Whether one of the wanted folders is there.
+fn holds(pending: &Pending, wanted: &[RelPath]) -> Result<bool, SourceError> {
+    let tree = pending.tree().map_err(SourceError::Store)?;
+    Ok(wanted.is_empty() || holds_one(&tree, wanted).map_err(SourceError::Read)?)
+}
+
+/// Whether a tree has one of the folders. That the disk does not tell is no answer.
+fn holds_one(tree: &dyn Tree, folders: &[RelPath]) -> Result<bool, TreeError> {
+    for folder in folders {
+        match tree.list(folder) {
+            Ok(_) => return Ok(true),
+            Err(TreeError::NotFound { .. } | TreeError::NotADirectory { .. }) => {}
+            Err(error) => return Err(error),
         }
-    })
-    .await??
-    .map_err(|wanted| SourceError::Empty {
+    }
+    Ok(false)
+}
+
+fn empty(reference: &Reference, wanted: &[RelPath]) -> SourceError {
+    let folders: Vec<_> = wanted.iter().map(RelPath::as_str).collect();
+    SourceError::Empty {
         image: reference.to_string(),
-        folder: wanted
-            .iter()
-            .map(RelPath::as_str)
-            .collect::<Vec<_>>()
-            .join(", "),
-    })?;
-    Ok(Fetched {
-        resolved,
-        digest,
-        tree,
-        cached: false,
-    })
+        folder: folders.join(", "),
+    }
 }
 
 /// Applies one layer while it is pulled.
@@ -231,4 +310,54 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work)
         .await
         .map_err(|_| SourceError::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::io;
+
+    use olm_tree::{Entry, MemoryTree};
+
+    use super::*;
+
+    /// A disk with a bad sector.
+    struct Broken;
+
+    impl Tree for Broken {
+        fn list(&self, directory: &RelPath) -> Result<Vec<Entry>, TreeError> {
+            Err(TreeError::Io {
+                path: directory.clone(),
+                source: io::Error::from_raw_os_error(5),
+            })
+        }
+
+        fn read(&self, file: &RelPath, _limit: u64) -> Result<Vec<u8>, TreeError> {
+            self.list(file).map(|_| Vec::new())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_not_an_image_without_content() {
+        let folders = ["manifests", "metadata"].map(|folder| RelPath::parse(folder).unwrap());
+        let error = SourceError::Read(holds_one(&Broken, &folders).unwrap_err());
+        let pinned = format!("quay.io/a/b@{}", Digest::of(b""));
+        assert!(!error.is_terminal(&pinned.parse().unwrap()));
+        assert_eq!(
+            error.report(),
+            "error unpacking image: error reading the content: cannot read `manifests`: \
+             Input/output error (os error 5)"
+        );
+    }
+
+    #[test]
+    fn a_file_is_no_folder_and_one_of_several_is_enough() {
+        let folders = ["manifests", "metadata"].map(|folder| RelPath::parse(folder).unwrap());
+        let mut tree = MemoryTree::new();
+        tree.insert("manifests", "a file").unwrap();
+        assert!(!holds_one(&tree, &folders).unwrap());
+        tree.insert("metadata/a", "").unwrap();
+        assert!(holds_one(&tree, &folders).unwrap());
+    }
 }
