@@ -7,6 +7,7 @@ use futures::TryStreamExt as _;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use olm_fs::Digest;
 
+use crate::answer::{BodyError, read_capped};
 use crate::auth::Credentials;
 use crate::blob::Blob;
 use crate::config::ClientConfig;
@@ -14,7 +15,7 @@ use crate::error::RegistryError;
 use crate::manifest::{self, ImageConfig, LayerDescriptor, Manifest};
 use crate::reference::Reference;
 use crate::retry;
-use crate::session::{self, BodyError, Request, Session, read_capped};
+use crate::session::{self, Request, Session};
 
 /// Sessions that are kept; the one not used for longest goes.
 const MAX_SESSIONS: usize = 32;

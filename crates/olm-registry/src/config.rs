@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What this program calls itself.
+pub(crate) const USER_AGENT: &str = concat!("olm-rs/", env!("CARGO_PKG_VERSION"));
+
 /// The behaviour of a [`Client`](crate::Client).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
@@ -12,7 +15,8 @@ pub struct ClientConfig {
     /// PEM bundles of certificate authorities that are trusted besides the system's. Default:
     /// none.
     pub extra_root_certificates: Vec<Vec<u8>>,
-    /// `User-Agent` of every request. Default: `olm-rs/VERSION`.
+    /// `User-Agent` of every request but the uploads of blobs, which have the default. Default:
+    /// `olm-rs/VERSION`.
     pub user_agent: String,
     /// Limits of time.
     pub timeouts: Timeouts,
@@ -27,7 +31,7 @@ impl Default for ClientConfig {
         Self {
             plain_http: Vec::new(),
             extra_root_certificates: Vec::new(),
-            user_agent: concat!("olm-rs/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             limits: Limits::default(),
@@ -63,7 +67,8 @@ impl Default for Timeouts {
 pub struct Retry {
     /// Further attempts; for a blob, how often its body may be taken up again. Default: 2.
     pub times: usize,
-    /// First delay, doubled each time, with jitter. Default: 500 ms.
+    /// First delay, doubled each time, with jitter; before the body of a blob is taken up again,
+    /// always this. Default: 500 ms.
     pub delay: Duration,
     /// Longest `Retry-After` that is waited for; a longer one is an error at once, which tells it.
     /// Default: 10 s.

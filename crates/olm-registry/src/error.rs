@@ -144,6 +144,16 @@ pub enum RegistryError {
         /// The registry.
         registry: String,
     },
+    /// A blob could not be pushed, and no status of an answer says why.
+    #[error("image `{image}` cannot be pushed to registry `{registry}`: {reason}")]
+    Upload {
+        /// The image.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// What went wrong.
+        reason: &'static str,
+    },
     /// This process cannot make the client.
     #[error("the registry client cannot be set up: {reason}")]
     Setup {

@@ -35,6 +35,7 @@
 //! # }
 //! ```
 
+mod answer;
 pub mod auth;
 mod blob;
 mod challenge;

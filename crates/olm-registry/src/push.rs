@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::auth::Credentials;
 use crate::client::{Access, Client};
+use crate::config::USER_AGENT;
 use crate::error::RegistryError;
 use crate::manifest::{OCI_INDEX, OCI_MANIFEST, architecture};
 use crate::reference::Reference;
@@ -245,7 +246,7 @@ impl Client {
                 .collect(),
             read_timeout: Some(self.config().timeouts.read),
             connect_timeout: Some(self.config().timeouts.connect),
-            user_agent: concat!("olm-rs/", env!("CARGO_PKG_VERSION")),
+            user_agent: USER_AGENT,
             ..OciConfig::default()
         };
         oci_client::Client::try_from(config).map_err(|_| RegistryError::Setup {
@@ -288,6 +289,11 @@ fn translate(
         code: String::new(),
         retry_after: None,
     };
+    let upload = |reason| RegistryError::Upload {
+        image: reference.to_string(),
+        registry: reference.registry().to_owned(),
+        reason,
+    };
     match error {
         OciDistributionError::UnauthorizedError { .. }
         | OciDistributionError::AuthenticationFailure(_) => {
@@ -308,7 +314,16 @@ fn translate(
         OciDistributionError::RequestError(error) => {
             crate::session::failed(reference, &registry, error)
         }
-        // The status is not told; what else the registry says may quote URLs.
-        _ => status(StatusCode::BAD_REQUEST),
+        // The library tells no status of these, and their texts may quote URLs.
+        OciDistributionError::RegistryError { .. } => upload("it refused the upload"),
+        OciDistributionError::RegistryNoLocationError
+        | OciDistributionError::RegistryNoDigestError
+        | OciDistributionError::SpecViolationError(_)
+        | OciDistributionError::HeaderValueError(_)
+        | OciDistributionError::UrlParseError(_) => {
+            upload("its answer to the upload breaks the distribution specification")
+        }
+        OciDistributionError::PushNoDataError => upload("an empty layer cannot be pushed"),
+        _ => upload("the upload failed on this side"),
     }
 }

@@ -6,10 +6,11 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 
+use crate::answer::{BodyError, read_capped};
 use crate::auth::Credentials;
 use crate::error::RegistryError;
 use crate::reference::Reference;
-use crate::session::{Authorization, BodyError, Session, failed, read_capped};
+use crate::session::{Authorization, Session, failed};
 
 /// Largest answer of a token service.
 const MAX_BODY: u64 = 256 << 10;

@@ -16,6 +16,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt as _, TryStreamExt as _};
+use olm_registry::push::{NewImage, NewLayer};
 use olm_registry::{
     Access, Client, ClientConfig, Credentials, Digest, LayerDescriptor, Reference, RegistryError,
     Retry,
@@ -535,4 +536,35 @@ fn root_certificates_that_are_none_are_refused_at_once() {
         Client::new(config),
         Err(RegistryError::Setup { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_push_that_no_status_explains_is_no_answer_of_the_registry() {
+    // Takes the upload and does not say where.
+    let registry = Registry::new(|method, _, _, _| match *method {
+        Method::POST => StatusCode::ACCEPTED.into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    })
+    .await;
+    let image = |bytes: &'static [u8]| NewImage {
+        layers: vec![NewLayer::tar(bytes)],
+        ..NewImage::default()
+    };
+    let (client, reference) = (registry.client(), registry.reference("a/b:1"));
+    let push = async |image| {
+        let access = Access::default();
+        let pushed = client.push_image(&reference, &image, &access).await;
+        let error = pushed.unwrap_err();
+        assert_eq!(error.http_status(), None, "{error}");
+        assert!(!error.is_transient());
+        error.to_string()
+    };
+    assert_eq!(
+        push(image(b"tar")).await,
+        format!(
+            "image `{reference}` cannot be pushed to registry `{}`: its answer to the upload breaks \
+             the distribution specification",
+            registry.address
+        )
+    );
 }
