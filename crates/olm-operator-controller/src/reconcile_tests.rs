@@ -20,7 +20,9 @@ struct Odd(Arc<Mutex<(Value, Vec<String>)>>);
 
 impl Odd {
     fn answer(&self, asked: Asked) -> (u16, Value) {
-        let Asked { method, path, body } = asked;
+        let Asked {
+            method, path, body, ..
+        } = asked;
         let mut kept = self.0.lock().unwrap();
         if method != Method::GET {
             kept.1.push(format!("{method} {path}"));

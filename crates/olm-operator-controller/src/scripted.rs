@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) body: Value,
 }
 
@@ -29,6 +30,7 @@ pub(crate) fn client(script: impl Fn(Asked) -> (u16, Value) + Send + Sync + 'sta
             let (status, body) = script(Asked {
                 method: head.method,
                 path: head.uri.path().to_owned(),
+                query: head.uri.query().unwrap_or_default().to_owned(),
                 body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             });
             let body = Body::from(serde_json::to_vec(&body).unwrap());

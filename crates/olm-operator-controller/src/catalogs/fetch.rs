@@ -156,7 +156,7 @@ fn read(name: &str, expected: &str, source: impl Read) -> io::Result<Option<Cont
         BufReader::with_capacity(64 << 10, &mut hashed),
         Reading::default(),
     );
-    // A catalog's own priority is that of its Catalog, which may change without its content.
+    // The priority is that of the Catalog, which may change without its content.
     let model = olm_resolver::Catalog::read(name, 0, lines).map_err(io::Error::other)?;
     // What a reader left in its buffer was hashed when it was read, so the sum is of everything.
     let digest = format!("sha256:{}", hex::encode(hashed.hasher.finalize()));

@@ -31,10 +31,17 @@ pub(crate) struct Loader {
     loads: BTreeMap<String, Load>,
 }
 
-/// The content that is wanted of a catalog; the task that loads it ends with this.
-struct Load {
+/// What a Catalog says of its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
     url: String,
     digest: String,
+    priority: i32,
+}
+
+/// The content that is wanted of a catalog; the task that loads it ends with this.
+struct Load {
+    wanted: Wanted,
     is_read: bool,
     _task: DropGuard,
 }
@@ -98,15 +105,19 @@ impl Loader {
 
     /// Starts what is to be loaded, stops what is not wanted any more.
     async fn sync(&mut self, reports: &mpsc::Sender<Report>, token: &CancellationToken) {
-        let wanted: BTreeMap<String, (String, String)> = self
+        let wanted: BTreeMap<String, Wanted> = self
             .catalogs
             .all()
             .iter()
             .filter(|catalog| catalog.metadata.deletion_timestamp.is_none())
             .filter_map(|catalog| {
                 let status = catalog.status.as_ref()?;
-                let source = (status.content_url.clone()?, status.content_digest.clone()?);
-                Some((catalog.name_any(), source))
+                let wanted = Wanted {
+                    url: status.content_url.clone()?,
+                    digest: status.content_digest.clone()?,
+                    priority: catalog.spec.priority,
+                };
+                Some((catalog.name_any(), wanted))
             })
             .collect();
         let gone: Vec<String> = self
@@ -123,19 +134,19 @@ impl Loader {
             });
             info!(catalog = name, "catalog is no longer offered");
         }
-        for (name, (url, digest)) in wanted {
+        for (name, wanted) in wanted {
+            self.prefer(&name, wanted.priority);
             // What was read once is not read again from elsewhere.
-            if self
-                .loads
-                .get(&name)
-                .is_some_and(|load| load.digest == digest && (load.is_read || load.url == url))
-            {
+            if self.loads.get(&name).is_some_and(|load| {
+                load.wanted.digest == wanted.digest
+                    && (load.is_read || load.wanted.url == wanted.url)
+            }) {
                 continue;
             }
+            let Wanted { url, digest, .. } = wanted.clone();
             let stop = token.child_token();
             let load = Load {
-                url: url.clone(),
-                digest: digest.clone(),
+                wanted,
                 is_read: false,
                 _task: stop.clone().drop_guard(),
             };
@@ -166,7 +177,7 @@ impl Loader {
         let current = self
             .loads
             .get(&report.name)
-            .is_some_and(|load| load.digest == report.digest);
+            .is_some_and(|load| load.wanted.digest == report.digest);
         if !current {
             return;
         }
@@ -183,9 +194,33 @@ impl Loader {
         }
     }
 
-    fn read(&mut self, name: &str, content: Content) -> Arc<Content> {
+    /// Takes the priority of a catalog over, which may change without its content.
+    fn prefer(&mut self, name: &str, priority: i32) {
+        if let Some(load) = self.loads.get_mut(name) {
+            load.wanted.priority = priority;
+        }
+        let current = self.snapshot.borrow();
+        let content = current
+            .catalogs
+            .get(name)
+            .and_then(|known| known.content.as_ref());
+        let changes = content.is_some_and(|content| content.model.priority != priority);
+        drop(current);
+        if changes {
+            info!(catalog = name, priority, "priority of a catalog changed");
+            self.change(|snapshot| {
+                let known = snapshot.catalogs.entry(name.to_owned()).or_default();
+                if let Some(content) = &mut known.content {
+                    Arc::make_mut(content).model.priority = priority;
+                }
+            });
+        }
+    }
+
+    fn read(&mut self, name: &str, mut content: Content) -> Arc<Content> {
         if let Some(load) = self.loads.get_mut(name) {
             load.is_read = true;
+            content.model.priority = load.wanted.priority;
         }
         info!(catalog = name, digest = content.digest, "catalog read");
         let content = Arc::new(content);
@@ -239,3 +274,7 @@ async fn load_until_read(
         delay = (delay * 2).min(SLOWEST);
     }
 }
+
+#[cfg(test)]
+#[path = "loader_tests.rs"]
+mod tests;

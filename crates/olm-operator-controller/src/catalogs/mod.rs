@@ -46,11 +46,11 @@ pub(crate) enum Unread {
 }
 
 /// What was kept of a catalog's content.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Content {
     /// The digest of the lines that it was read from.
     pub(crate) digest: String,
-    /// What choosing needs.
+    /// What choosing needs. The priority in it is that of the Catalog now.
     pub(crate) model: olm_resolver::Catalog,
 }
 
