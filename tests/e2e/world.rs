@@ -52,7 +52,10 @@ impl World {
         let registry = Registry::start(RegistryOptions::default()).await?;
         let closed = Registry::start(RegistryOptions::password(NAME, PASSWORD)).await?;
         let proxy = Proxy::start(&registry.url())?;
-        let options = SuiteOptions::plain_http([registry.host(), closed.host(), proxy.host()]);
+        let options = SuiteOptions {
+            rendered_leases: true,
+            ..SuiteOptions::plain_http([registry.host(), closed.host(), proxy.host()])
+        };
         let suite = Suite::start(&cluster, options).await?;
         let mut processes = Vec::new();
         for name in suite.components() {

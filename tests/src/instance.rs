@@ -98,7 +98,7 @@ impl Instance {
         for (flag, _) in FOLDER_FLAGS.into_iter().filter(|(_, of)| *of == component) {
             pod.set_flag(flag, &folder.join("data").display().to_string());
         }
-        if pod.has_flag("--leader-elect") {
+        if pod.has_flag("--leader-elect") && !options.rendered_leases {
             pod.set_flag("--leader-elect-lease-duration", "3s");
             pod.set_flag("--leader-elect-renew-deadline", "2s");
             pod.set_flag("--leader-elect-retry-period", "500ms");

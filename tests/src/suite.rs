@@ -38,6 +38,10 @@ pub struct SuiteOptions {
     pub plain_http_registries: Vec<String>,
     /// A file of PEM certificates, passed as `--registry-ca-file`.
     pub registry_ca_file: Option<PathBuf>,
+    /// Whether leases last as the chart says (15 s); default: 3 s, so that the next process of a
+    /// killed one need not wait for long. On a busy machine a lease that short may be lost, upon
+    /// which its holder ends, and nobody starts it again.
+    pub rendered_leases: bool,
     /// More arguments per Deployment, appended last.
     pub arguments: BTreeMap<String, Vec<String>>,
     /// More environment per Deployment, over what is rendered.

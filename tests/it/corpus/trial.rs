@@ -42,7 +42,10 @@ impl Corpus {
     pub(super) async fn new() -> Result<Self> {
         let cluster = ControlPlane::own().await?;
         let registry = Registry::start(RegistryOptions::default()).await?;
-        let options = SuiteOptions::plain_http([registry.host()]);
+        let options = SuiteOptions {
+            rendered_leases: true,
+            ..SuiteOptions::plain_http([registry.host()])
+        };
         let suite = Suite::start_only(&cluster, options, &["rukpak-webhooks", "rukpak"]).await?;
         let client = cluster.client().await?;
         Ok(Self {
