@@ -10,7 +10,7 @@ use olm_api::names::{
     COMPONENT_RUKPAK, COMPONENT_RUKPAK_WEBHOOKS, MANAGER_APPLY, SERVICE_RUKPAK_WEBHOOKS,
 };
 use olm_apply::{Applier, ManagedWatches, WatchOptions};
-use olm_runtime::certificates::{CertificateError, ServingCertificate, service_names};
+use olm_runtime::certificates::{ServingCertificate, service_names};
 use olm_runtime::registry::RegistryArgsError;
 use olm_runtime::{Chain, Controller, ObjectRef, Process, ProcessError, Watch};
 use olm_serve::{BindError, Server};
@@ -59,9 +59,6 @@ pub enum RunError {
     /// There is no store.
     #[error("cannot open the content store")]
     Store(#[from] olm_fs::StoreError),
-    /// There is no certificate.
-    #[error("cannot have a serving certificate")]
-    Certificate(#[from] CertificateError),
     /// The server cannot be had.
     #[error("cannot start the webhook server")]
     Bind(#[from] BindError),
@@ -190,14 +187,19 @@ pub async fn webhooks(args: WebhooksArgs) -> Result<(), RunError> {
     let namespace = process.namespace().to_owned();
     let mut names = service_names(SERVICE_RUKPAK_WEBHOOKS, &namespace);
     names.extend(args.tls_san);
-    let certificate = ServingCertificate::ensure(
+    // The API server may come later; probes are answered meanwhile.
+    let certificate = ServingCertificate::obtain(
         clients.short.clone(),
         &namespace,
         COMPONENT_RUKPAK_WEBHOOKS,
         names,
         process.clock(),
+        process.token(),
     )
-    .await?;
+    .await;
+    let Some(certificate) = certificate else {
+        return Ok(process.run().await?);
+    };
     let router = webhook::router(clients.short, &namespace);
     let server = Server::bind("webhook", &args.webhook_bind_address, router)
         .await?
