@@ -168,6 +168,50 @@ async fn of_two_operators_for_a_package_the_older_one_wins() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_operator_that_cannot_succeed_holds_nobody_up() -> Result<()> {
+    let user = World::shared().await?.user().await?;
+    user.publish("rivals", &[package("rival", &["1.0.0"])])
+        .await?;
+    let hopeless = json!({"packageName": "rival", "version": "9.x"});
+    user.ask("rival-a", hopeless).await?;
+    let text = "no package \"rival\" matching version \"9.x\" found";
+    user.refused("rival-a", text).await?;
+    let spec = json!({"packageName": "rival"});
+    user.ask("rival-b", spec.clone()).await?;
+    user.installed("rival-b", "1.0.0").await?;
+    // What runs stays with whom it runs for, also when the older one could succeed now.
+    let text = "package \"rival\" is already asked for by Operator \"rival-b\", delete one of the two: duplicate \
+                identifier \"required package rival\" in input";
+    user.refused("rival-a", text).await?;
+    user.ask("rival-a", spec).await?;
+    user.refused("rival-a", text).await?;
+    user.installed("rival-b", "1.0.0").await?;
+    user.remove(&["rival-b"]).await?;
+    user.installed("rival-a", "1.0.0").await?;
+    user.remove(&["rival-a"]).await?;
+    user.world.is_unharmed()
+}
+
+#[tokio::test]
+async fn a_bundle_for_a_newer_cluster_is_passed_over_and_refused_where_it_is_wanted() -> Result<()>
+{
+    let user = World::shared().await?.user().await?;
+    let needs = json!({"minKubeVersion": "1.99.0"});
+    let content =
+        package("fresh", &["1.0.0", "2.0.0"]).with_property("2.0.0", "olm.csv.metadata", needs);
+    user.publish("fresh", &[content]).await?;
+    user.ask("fresh", json!({"packageName": "fresh"})).await?;
+    user.installed("fresh", "1.0.0").await?;
+    user.remove(&["fresh"]).await?;
+    user.ask("fresh", json!({"packageName": "fresh", "version": "2.0.0"}))
+        .await?;
+    let text = "no usable version of package \"fresh\": 2.0.0 needs Kubernetes 1.99.0";
+    user.refused("fresh", text).await?;
+    user.remove(&["fresh"]).await?;
+    user.world.is_unharmed()
+}
+
+#[tokio::test]
 async fn a_name_that_no_deployment_can_have_is_refused() -> Result<()> {
     let user = World::shared().await?.user().await?;
     user.publish("long", &[package("long", &["1.0.0"])]).await?;
