@@ -145,12 +145,12 @@ impl Follower {
         let objects = &self.context.catalogs;
         if let Some(busy) = self.busy().get_mut(name) {
             busy.again = true;
-            if let Some((content, stop)) = &busy.making
-                && !objects
-                    .get(name, None)
-                    .is_some_and(|catalog| wanted(&catalog).is_some_and(|w| w.content == content))
-            {
-                stop.cancel();
+            if let Some((content, stop)) = &busy.making {
+                let catalog = objects.get(name, None);
+                let now = catalog.as_deref().and_then(wanted);
+                if now.is_none_or(|wanted| wanted.content != content) {
+                    stop.cancel();
+                }
             }
             return;
         }

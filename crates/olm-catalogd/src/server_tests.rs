@@ -218,6 +218,8 @@ fn everything() -> String {
 
 fn with_metas() -> Fixture {
     let fixture = fixture("");
+    // As if nothing had been there before.
+    fixture.store.remove("test-catalog").unwrap();
     publish(&fixture.store, &everything());
     fixture
 }
@@ -243,7 +245,7 @@ async fn metas_gives_the_lines_that_are_asked_for_as_they_are(
 ) {
     let fixture = with_metas();
     let path = format!("/catalogs/test-catalog/api/v1/metas{query}");
-    let wanted: String = lines.iter().map(|n| format!("{}\n", METAS[*n])).collect();
+    let wanted: String = lines.iter().flat_map(|n| [METAS[*n], "\n"]).collect();
     let (status, headers, body) = ask(&fixture, Method::GET, &path, &[]).await;
     assert_eq!((status, &body), (StatusCode::OK, &wanted));
     assert_eq!(headers["content-type"], "application/jsonl");

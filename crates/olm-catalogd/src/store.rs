@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use olm_fs::{Digest, FileError};
 use tracing::{info, warn};
 
@@ -401,7 +401,12 @@ impl ContentStore {
         } = made;
         let modified = match self.record(catalog) {
             Some(old) if old.digest == digest => old.modified,
-            _ => now,
+            // HTTP tells times apart by whole seconds: a reader who goes by them must notice.
+            Some(old) => old
+                .modified
+                .checked_add(SignedDuration::from_secs(1))
+                .map_or(now, |later| now.max(later)),
+            None => now,
         };
         let uid = uid.to_owned();
         let record = Record {

@@ -99,6 +99,8 @@ fn the_time_of_modification_moves_only_with_the_bytes() {
     let record = put(&store, "cat", "same", "2", 2);
     assert_eq!((record.modified, record.unpacked), (at(1), at(2)));
     assert_eq!(put(&store, "cat", "other", "3", 3).modified, at(3));
+    // Two changes within a second are two times.
+    assert_eq!(put(&store, "cat", "another", "4", 3).modified, at(4));
 }
 
 #[test]

@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    fn catalog(metadata: Value) -> Catalog {
+    fn catalog(metadata: &Value) -> Catalog {
         let mut object = json!({
             "apiVersion": "catalogd.operatorframework.io/v1alpha1", "kind": "Catalog",
             "metadata": {"name": "cat", "uid": "1", "generation": 3},
@@ -135,20 +135,20 @@ mod tests {
     #[case::another_catalog(json!({"name": "other", "uid": "2"}), false)]
     fn work_is_stopped_by_what_makes_it_useless(#[case] change: Value, #[case] stopped: bool) {
         let under_way = UnderWay::default();
-        let work = under_way.begin(&catalog(json!({})), None);
-        under_way.changed(&catalog(change));
+        let work = under_way.begin(&catalog(&json!({})), None);
+        under_way.changed(&catalog(&change));
         assert_eq!(work.stop.is_cancelled(), stopped);
     }
 
     #[test]
     fn work_for_an_outdated_catalog_is_stopped_at_once_and_ended_work_is_forgotten() {
         let under_way = UnderWay::default();
-        let newer = catalog(json!({"generation": 4}));
-        let work = under_way.begin(&catalog(json!({})), Some(&newer));
+        let newer = catalog(&json!({"generation": 4}));
+        let work = under_way.begin(&catalog(&json!({})), Some(&newer));
         assert!(work.stop.is_cancelled());
         drop(work);
         assert!(under_way.entries().is_empty());
-        let work = under_way.begin(&newer, Some(&catalog(json!({}))));
+        let work = under_way.begin(&newer, Some(&catalog(&json!({}))));
         assert!(!work.stop.is_cancelled());
     }
 }
