@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod catalog_swaps;
 mod harness;
 mod kills;
 mod operators;
@@ -15,6 +16,7 @@ mod packages;
 mod proxy;
 mod rbac;
 mod refusals;
+mod registry_faults;
 mod user;
 mod way;
 mod world;

@@ -10,6 +10,9 @@
 mod admission;
 mod apply;
 mod catalogd;
+mod catalogd_life;
+mod catalogd_replicas;
+mod catalogd_serving;
 mod chart;
 mod corpus;
 mod harness;

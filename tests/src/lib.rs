@@ -20,6 +20,7 @@
 //! | `OLM_TEST_KUBECONFIG`, `OLM_TEST_HOST` | use this cluster; the address at which it reaches this machine |
 //! | `KUBEBUILDER_ASSETS` | folder with ready-made binaries of the right minor versions |
 //! | `OLM_TEST_BIN_DIR` | folder of the suite's binaries; default: next to the test executable |
+//! | `OLM_TEST_SWAPS` | `full` swaps catalog content 1,000 times instead of 24 |
 //! | `OLM_TEST_KEEP` | `1` keeps the temporary folder |
 //!
 //! ```no_run
@@ -42,7 +43,9 @@
 
 pub mod assets;
 pub mod bench;
+pub mod bench_catalogd;
 mod build;
+pub mod catalogd;
 pub mod certificates;
 pub mod chart;
 pub mod content;
