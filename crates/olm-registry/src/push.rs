@@ -14,7 +14,7 @@ use crate::auth::Credentials;
 use crate::client::{Access, Client};
 use crate::config::USER_AGENT;
 use crate::error::RegistryError;
-use crate::manifest::{OCI_INDEX, OCI_MANIFEST, architecture};
+use crate::manifest::{OCI_MANIFEST, architecture};
 use crate::reference::Reference;
 use crate::session::{Authorization, Request, Session};
 
@@ -143,35 +143,6 @@ impl Client {
             self.push_blob(&session, reference, access, bytes).await?;
         }
         self.push_manifest(&session, reference, OCI_MANIFEST, image.manifest(&config))
-            .await
-    }
-
-    /// Pushes images by their digests and an index of them under the tag of `reference`; returns
-    /// the digest of the index.
-    ///
-    /// # Errors
-    /// [`RegistryError`].
-    pub async fn push_index(
-        &self,
-        reference: &Reference,
-        images: &[NewImage],
-        access: &Access,
-    ) -> Result<Digest, RegistryError> {
-        let session = self.session(reference, access)?;
-        let mut members = Vec::new();
-        for image in images {
-            let member = reference.with_digest(image.digest());
-            self.push_image(&member, image, access).await?;
-            let mut entry = descriptor(OCI_MANIFEST, &image.manifest(&image.config()));
-            entry["platform"] = json!({ "os": "linux", "architecture": image.architecture });
-            members.push(entry);
-        }
-        let index = json!({
-            "schemaVersion": 2,
-            "mediaType": OCI_INDEX,
-            "manifests": members,
-        });
-        self.push_manifest(&session, reference, OCI_INDEX, index.to_string().into())
             .await
     }
 

@@ -20,7 +20,7 @@ const REGISTRY_V1: &str = "registry+v1";
 
 /// Collects the documents of a catalog in any order.
 #[derive(Debug, Default)]
-pub struct CatalogBuilder {
+struct CatalogBuilder {
     name: String,
     priority: i32,
     packages: BTreeMap<String, Collected>,
@@ -62,7 +62,7 @@ impl Catalog {
 
 impl CatalogBuilder {
     /// An empty catalog.
-    pub fn new(name: &str, priority: i32) -> Self {
+    fn new(name: &str, priority: i32) -> Self {
         Self {
             name: name.to_owned(),
             priority,
@@ -71,7 +71,7 @@ impl CatalogBuilder {
     }
 
     /// Adds a document; those without meaning for resolution are ignored.
-    pub fn add(&mut self, item: Item) {
+    fn add(&mut self, item: Item) {
         match item {
             Item::Package(package) => {
                 self.package(&package.name).default_channel = package.default_channel;
@@ -97,7 +97,7 @@ impl CatalogBuilder {
     }
 
     /// Notes something wrong with a package.
-    pub fn note(&mut self, package: &str, note: String) {
+    fn note(&mut self, package: &str, note: String) {
         self.package(package).notes.push(note);
     }
 
@@ -106,7 +106,7 @@ impl CatalogBuilder {
     }
 
     /// The catalog.
-    pub fn build(self) -> Catalog {
+    fn build(self) -> Catalog {
         let catalog = self.name;
         let packages = self
             .packages

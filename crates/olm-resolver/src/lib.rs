@@ -48,7 +48,6 @@ mod rank;
 mod refusal;
 mod way;
 
-pub use build::CatalogBuilder;
 pub use choose::{Choice, Policy, Request, choose};
 pub use dependencies::{InstalledBundle, check_dependencies};
 pub use edges::{EdgeMode, Installed};
