@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use olm_serve::health::{Gate, Health};
 use olm_serve::{BindError, Server};
 use prometheus_client::registry::Registry;
@@ -49,6 +50,8 @@ use crate::run::Run;
 
 /// Time that everything gets to end after the first signal.
 const GRACE: Duration = Duration::from_secs(10);
+/// Time for dropping what runs after the lease was lost.
+const DROP: Duration = Duration::from_millis(500);
 
 /// Any error of a task.
 pub type TaskError = Box<dyn Error + Send + Sync + 'static>;
@@ -331,16 +334,15 @@ impl Process {
         for task in self.everywhere {
             run.spawn(&tasks, task);
         }
-        let lost = CancellationToken::new();
-        tasks.spawn(run.clone().lead(self.leading, election, lost.clone()));
+        tasks.spawn(run.clone().lead(self.leading, election));
         self.started.open();
 
         self.token.cancelled().await;
         tasks.close();
         let in_time = tokio::select! {
-            // Whoever lost the lease must not finish anything.
-            () = lost.cancelled() => true,
             ended = tokio::time::timeout(GRACE, tasks.wait()) => ended.is_ok(),
+            // What is left then are servers; the rest was dropped.
+            () = run.lost().then(|()| tokio::time::sleep(DROP)) => true,
         };
         if let Some(failure) = run.take_failure() {
             return Err(failure);

@@ -92,7 +92,9 @@ async fn a_lost_lease_ends_the_process_at_once() {
     let objects = Objects::default();
     let mut process = process(objects.client(), &["--leader-elect"]);
     let stolen = objects.clone();
+    let (guard, mut dropped) = tokio::sync::oneshot::channel::<()>();
     process.while_leading("leads", move |_| async move {
+        let _guard = guard;
         stolen.edit(path, |lease| {
             lease["spec"]["holderIdentity"] = "thief".into();
             lease["metadata"]["resourceVersion"] = "9".into();
@@ -103,6 +105,11 @@ async fn a_lost_lease_ends_the_process_at_once() {
     assert_eq!(
         Chain(&failure).to_string(),
         "leader election ended: lost the lease `example`"
+    );
+    // What it did as the leader has ended when the process says so.
+    assert_eq!(
+        dropped.try_recv(),
+        Err(tokio::sync::oneshot::error::TryRecvError::Closed)
     );
 }
 

@@ -16,6 +16,8 @@ use crate::process::{ProcessError, Task, panic_text};
 #[derive(Clone)]
 pub(crate) struct Run {
     token: CancellationToken,
+    /// Cancelled when the lease was lost: whoever lost it must not finish anything.
+    lost: CancellationToken,
     failure: Arc<Mutex<Option<ProcessError>>>,
 }
 
@@ -23,6 +25,7 @@ impl Run {
     pub(crate) fn new(token: CancellationToken) -> Self {
         Self {
             token,
+            lost: CancellationToken::new(),
             failure: Arc::default(),
         }
     }
@@ -37,6 +40,11 @@ impl Run {
         self.token.cancel();
     }
 
+    /// Waits until the lease is lost.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
     pub(crate) fn take_failure(&self) -> Option<ProcessError> {
         self.failure
             .lock()
@@ -48,7 +56,12 @@ impl Run {
         let run = self.clone();
         let future = task(self.token.clone());
         tasks.spawn(async move {
-            match AssertUnwindSafe(future).catch_unwind().await {
+            let ended = tokio::select! {
+                biased;
+                () = run.lost.cancelled() => return,
+                ended = AssertUnwindSafe(future).catch_unwind() => ended,
+            };
+            match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(source)) => run.fail(ProcessError::Task { name, source }),
                 Err(panic) => {
@@ -60,12 +73,7 @@ impl Run {
     }
 
     /// Runs the leader's tasks for as long as this replica leads.
-    pub(crate) async fn lead(
-        self,
-        leading: Vec<Task>,
-        election: Option<LeaderElection>,
-        lost: CancellationToken,
-    ) {
+    pub(crate) async fn lead(self, leading: Vec<Task>, election: Option<LeaderElection>) {
         let tasks = TaskTracker::new();
         let Some(mut election) = election else {
             for task in leading {
@@ -90,7 +98,9 @@ impl Run {
         tokio::select! {
             failure = election.keep() => {
                 self.fail(failure.into());
-                lost.cancel();
+                self.lost.cancel();
+                tasks.close();
+                tasks.wait().await;
             }
             // The lease is kept until the last pass has ended, and only then given up.
             () = ended => election.release().await,
