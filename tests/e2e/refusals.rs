@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use olm_tests::wait::{self, message};
 use serde_json::json;
 
@@ -345,12 +345,38 @@ async fn between_equal_catalogs_nobody_guesses() -> Result<()> {
     let text = "found bundles for package \"tie\" in multiple catalogs with the same priority \
                 [tie-a tie-b]";
     user.refused("tie", text).await?;
+    prefer(&user, "tie-a", 1).await?;
+    user.installed("tie", "1.0.0").await?;
+    user.remove(&["tie"]).await?;
+    prefer(&user, "tie-a", 0).await?;
+    user.ask("tie", json!({"packageName": "tie"})).await?;
+    user.refused("tie", text).await?;
     user.catalogs
         .delete("tie-b", &DeleteParams::default())
         .await?;
     user.installed("tie", "1.0.0").await?;
     user.remove(&["tie"]).await?;
     user.world.is_unharmed()
+}
+
+/// Gives a Catalog another priority, and waits until operator-controller goes by it.
+async fn prefer(user: &crate::user::User<'_>, catalog: &str, priority: i32) -> Result<()> {
+    let told = || -> Result<usize> {
+        let log = user.world.suite.log("operator-controller")?;
+        let lines = log.lines().filter(|line| {
+            line.contains("priority of a catalog changed") && line.contains(catalog)
+        });
+        Ok(lines.count())
+    };
+    let before = told()?;
+    let change = json!({"spec": {"priority": priority}});
+    user.catalogs
+        .patch(catalog, &PatchParams::default(), &Patch::Merge(&change))
+        .await?;
+    olm_tests::Wait::new(format!("`{catalog}` has priority {priority}"))
+        .logs(&user.world.suite)
+        .value(async || Ok((told()? > before).then_some(())))
+        .await
 }
 
 /// Waits until operator-controller has read a catalog.
