@@ -37,6 +37,7 @@
 
 mod args;
 mod certificate;
+mod compress;
 mod context;
 mod error;
 mod messages;

@@ -13,7 +13,7 @@ pub(crate) const FORMAT: u32 = 2;
 pub(crate) const BROKEN_FILES_KEPT: usize = 20;
 
 /// Longest error text that is kept of one broken file, in bytes.
-const BROKEN_TEXT_MAX: usize = 512;
+pub(crate) const BROKEN_TEXT_MAX: usize = 512;
 
 /// Content made from one image, as one catalog serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -21,6 +21,9 @@ pub(crate) const INDEX: &str = "index";
 pub(crate) const GZIP: &str = "lines.gz";
 /// The lines, compressed with Zstandard.
 pub(crate) const ZSTD: &str = "lines.zst";
+
+/// Content of fewer bytes is not compressed (specification of catalogd, 11.5).
+const COMPRESSED_MIN: u64 = 1024;
 
 /// What a catalog serves at one moment. The files never change and are shared by all readers: read
 /// them by offset ([`read_at`](std::os::unix::fs::FileExt::read_at)), never through their position.
@@ -92,6 +95,20 @@ impl Shelf {
         }
     }
 
+    /// What is to be done to have it compressed, in whole or in part.
+    pub(crate) fn uncompressed(&self, digest: &Digest, folder: &Path) -> Option<Uncompressed> {
+        let missing = |form: &OnceLock<_>, name| form.get().is_none().then(|| folder.join(name));
+        let (gzip, zstd) = (missing(&self.gzip, GZIP), missing(&self.zstd, ZSTD));
+        let wanted = self.length >= COMPRESSED_MIN && (gzip.is_some() || zstd.is_some());
+        wanted.then(|| Uncompressed {
+            digest: digest.clone(),
+            length: self.length,
+            lines: Arc::clone(&self.lines),
+            gzip,
+            zstd,
+        })
+    }
+
     /// Bytes of the lines.
     pub(crate) const fn length(&self) -> u64 {
         self.length
@@ -113,6 +130,26 @@ impl Shelf {
             zstd: self.zstd.get().cloned(),
             index: Arc::clone(&self.index),
         }
+    }
+}
+
+/// Content that is to be compressed.
+#[derive(Clone, Debug)]
+pub(crate) struct Uncompressed {
+    pub(crate) digest: Digest,
+    pub(crate) length: u64,
+    pub(crate) lines: Arc<File>,
+    /// Where each form is to be, if it is not there.
+    pub(crate) gzip: Option<PathBuf>,
+    pub(crate) zstd: Option<PathBuf>,
+}
+
+impl Uncompressed {
+    /// Whether nobody serves it any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.lines
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() == 0)
     }
 }
 

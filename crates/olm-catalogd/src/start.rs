@@ -13,6 +13,7 @@ use olm_serve::{Limits, Server};
 
 use crate::args::Args;
 use crate::certificate::Copy;
+use crate::compress;
 use crate::context::{ApiClient, Context};
 use crate::phase::content::Unpacker;
 use crate::readiness::Readiness;
@@ -125,6 +126,11 @@ pub async fn run(args: Args) -> Result<(), RunError> {
         under_way: UnderWay::default(),
         poll_interval: args.poll_interval.get(),
         external_address,
+    });
+    let compressed = Arc::clone(&context.store);
+    process.background("compress", async move |token| {
+        compress::run(compressed, token).await;
+        Ok(())
     });
     let shared = Arc::clone(&context);
     process.background("replica", async move |token| {

@@ -16,7 +16,7 @@
 //! of readers share one handle, and a reader finishes on it whatever happens to its name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +24,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use olm_fs::{Digest, FileError};
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::record::{BrokenFiles, Record};
 pub use crate::shelf::Content;
+pub(crate) use crate::shelf::Uncompressed;
 use crate::shelf::{GZIP, INDEX, LINES, Shelf, ZSTD};
 pub use crate::writer::{ContentWriter, Staged};
 
@@ -149,6 +151,8 @@ pub struct ContentStore {
     /// Held over every change, so that no content is removed between being stored and being named.
     changes: Mutex<()>,
     state: ArcSwap<State>,
+    /// Told when other content is served.
+    changed: Notify,
 }
 
 impl ContentStore {
@@ -164,6 +168,7 @@ impl ContentStore {
             catalogs: cache.join("catalogs"),
             changes: Mutex::new(()),
             state: ArcSwap::default(),
+            changed: Notify::new(),
         };
         olm_fs::create_dir_all(&store.content)?;
         olm_fs::create_dir_all(&store.catalogs)?;
@@ -252,22 +257,25 @@ impl ContentStore {
         Ok(None)
     }
 
-    /// Opens the lines of a catalog, with a position of their own; `None` when it has none.
-    ///
-    /// # Errors
-    /// [`StoreError::File`].
-    pub fn open_lines(&self, catalog: &str) -> Result<Option<(Arc<Record>, File)>, StoreError> {
-        for _ in 0..3 {
-            let Some(record) = self.record(catalog) else {
-                return Ok(None);
-            };
-            match olm_fs::open(&self.path(&record.digest).join(LINES)) {
-                Ok(file) => return Ok(Some((record, file))),
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error.into()),
-            }
+    /// Content that is worth compressing and not compressed; in both forms, or in one.
+    pub(crate) fn uncompressed(&self) -> Option<Uncompressed> {
+        let state = self.state.load();
+        state
+            .shelves
+            .iter()
+            .find_map(|(digest, shelf)| shelf.uncompressed(digest, &self.path(digest)))
+    }
+
+    /// Takes in the compressed forms that were made.
+    pub(crate) fn find_compressed(&self, content: &Uncompressed) {
+        if let Some(shelf) = self.state.load().shelves.get(&content.digest) {
+            shelf.find_compressed(&self.path(&content.digest));
         }
-        Ok(None)
+    }
+
+    /// Waits until content is published, also when that is before it is polled.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> {
+        self.changed.notified()
     }
 
     /// Begins new content.
@@ -434,6 +442,7 @@ impl ContentStore {
         Arc::make_mut(&mut state.records).insert(catalog.to_owned(), Arc::clone(&record));
         state.close_unnamed();
         self.state.store(Arc::new(state));
+        self.changed.notify_waiters();
         if let Err(error) = self.remove_unnamed(lock) {
             // The new content serves; what was not removed goes with the next change or start.
             warn!(%error, "cannot remove unused catalog content");

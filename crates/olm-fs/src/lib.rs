@@ -42,6 +42,7 @@
 )]
 
 mod atomic_dir;
+pub mod compress;
 mod digest;
 mod dir_tree;
 mod files;

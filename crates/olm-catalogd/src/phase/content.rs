@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jiff::Timestamp;
-use olm_fbc::{FbcError, Limits};
+use olm_fbc::{FbcError, Limits, Located, Lost, Meta, Receiver, WalkReport};
 use olm_fs::layers::Caps;
 use olm_fs::{Digest, DirTree, Store};
 use olm_registry::{Access, Client, Reference};
 use olm_runtime::Chain;
 use olm_source::SourceError;
-use olm_source::image::{self, Filter};
+use olm_source::image::{self, Filter, Scratch};
 use olm_tree::RelPath;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use crate::record::{BrokenFiles, Record};
-use crate::store::{ContentStore, Owner, Staged, StoreError};
+use crate::record::{BROKEN_TEXT_MAX, BrokenFiles, Record};
+use crate::store::{ContentStore, ContentWriter, Owner, Staged, StoreError};
 
 /// Why an image could not be turned into served content.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +53,10 @@ impl From<SourceError> for ContentError {
 #[derive(Debug)]
 pub(crate) struct Unpacker {
     registry: Client,
-    /// Unpacked images, each only until its content stands.
+    /// Where images are unpacked, each only until its content stands.
     trees: Store,
     content: Arc<ContentStore>,
-    /// Reading a catalog takes a core and memory for its largest file: one at a time.
+    /// Reading a catalog takes all cores: one at a time.
     reading: Semaphore,
     /// One lock per image under way, so that no image is pulled twice at the same time.
     images: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
@@ -120,7 +120,7 @@ impl Unpacker {
             return Ok(record);
         }
         let filter = Filter::catalog();
-        let fetched = image::fetch(
+        let unpacked = image::fetch_once(
             &self.registry,
             image,
             access,
@@ -129,19 +129,13 @@ impl Unpacker {
             &self.trees,
         )
         .await?;
-        let published = self.publish(catalog, fetched.tree, digest, now).await;
-        // The content stands, or the image is at fault: its tree is of no more use.
-        let (trees, key) = (self.trees.clone(), digest.clone());
-        if let Ok(Err(error)) = spawn_blocking(move || trees.remove(&key)).await {
-            warn!(image = %digest, error = %Chain(&error), "cannot remove an unpacked image");
-        }
-        published
+        self.publish(catalog, unpacked, digest, now).await
     }
 
     async fn publish(
         &self,
         catalog: Owner<'_>,
-        tree: DirTree,
+        unpacked: Scratch,
         image: &Digest,
         now: Timestamp,
     ) -> Result<Arc<Record>, ContentError> {
@@ -157,7 +151,9 @@ impl Unpacker {
         let given_up = GiveUp::default();
         let stop = Arc::clone(&given_up.0);
         blocking(move || {
-            let (staged, broken) = convert(&tree, &store, &stop)?;
+            let (staged, broken) = convert(unpacked.tree(), &store, &stop)?;
+            // What it was made from is of no more use; removing it takes a while.
+            drop(unpacked);
             let owner = Owner {
                 name: &name,
                 uid: &uid,
@@ -203,35 +199,88 @@ fn known(
     }
 }
 
-/// Writes the documents of a catalog as lines, one file of it in memory at a time.
+/// Writes the documents of a catalog as lines, in constant memory.
 fn convert(
     tree: &DirTree,
     store: &ContentStore,
     stop: &AtomicBool,
 ) -> Result<(Staged, BrokenFiles), ContentError> {
-    let mut writer = store.begin()?;
-    let mut failure = None;
-    let report = olm_fbc::walk(tree, &RelPath::root(), &Limits::default(), &mut |meta| {
-        if stop.load(Ordering::Relaxed) {
-            failure = Some(ContentError::Interrupted);
-            return ControlFlow::Break(());
-        }
-        match writer.add(&meta.item) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error.into());
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    if let Some(failure) = failure {
+    let mut lines = Lines {
+        writer: store.begin()?,
+        stop,
+        failure: None,
+    };
+    let report = olm_fbc::walk_into(tree, &RelPath::root(), &Limits::default(), &mut lines)?;
+    if let Some(failure) = lines.failure {
         return Err(failure);
     }
-    let mut broken = BrokenFiles::default();
-    for file in &report.broken {
-        broken.push(file.file.as_str(), &Chain(&file.source).to_string());
+    for broken in &report.broken {
+        warn!(
+            file = %broken.file,
+            document = broken.document,
+            package = broken.package,
+            error = %Chain(&broken.source),
+            "left out what cannot be read of a catalog"
+        );
     }
-    Ok((writer.finish()?, broken))
+    Ok((lines.writer.finish()?, broken_files(&report)))
+}
+
+/// Takes the documents of a catalog in.
+struct Lines<'a> {
+    writer: ContentWriter,
+    stop: &'a AtomicBool,
+    failure: Option<ContentError>,
+}
+
+impl Lines<'_> {
+    fn go_on(&mut self, written: Result<(), StoreError>) -> ControlFlow<()> {
+        self.failure = match written {
+            Ok(()) if !self.stop.load(Ordering::Relaxed) => return ControlFlow::Continue(()),
+            Ok(()) => Some(ContentError::Interrupted),
+            Err(error) => Some(error.into()),
+        };
+        ControlFlow::Break(())
+    }
+}
+
+impl Receiver for Lines<'_> {
+    fn meta(&mut self, meta: Located<Meta>) -> ControlFlow<()> {
+        let written = self.writer.add(&meta.item);
+        self.go_on(written)
+    }
+
+    fn end(&mut self, lost: Lost<'_>) -> ControlFlow<()> {
+        let settled = self.writer.settle(lost);
+        self.go_on(settled)
+    }
+}
+
+/// What was left out, by file.
+fn broken_files(report: &WalkReport) -> BrokenFiles {
+    let mut files = BrokenFiles::default();
+    for file in report.broken.chunk_by(|a, b| a.file == b.file) {
+        let mut error = String::new();
+        let mut path = "";
+        for broken in file {
+            path = broken.file.as_str();
+            if !error.is_empty() {
+                error.push_str(", ");
+            }
+            error.push_str(&Chain(&broken.source).to_string());
+            if let Some(package) = &broken.package {
+                error.push_str(" (of package ");
+                error.push_str(package);
+                error.push(')');
+            }
+            // More is not kept.
+            if error.len() > BROKEN_TEXT_MAX {
+                break;
+            }
+        }
+        files.push(path, &error);
+    }
+    files
 }
 
 /// Set when it is dropped.

@@ -1,7 +1,8 @@
 //! Writing an index.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
@@ -77,6 +78,41 @@ impl IndexBuilder {
             self.length = line.offset;
             self.lines.truncate(lines);
         }
+    }
+
+    /// Takes back, of the lines from number `from` on, those of the given packages, the package
+    /// documents themselves included. Gives the bytes of those that stay, as they were before.
+    pub fn take_back(&mut self, from: usize, packages: &BTreeSet<String>) -> Vec<Range<u64>> {
+        let number = |field: usize, value: &str| {
+            let numbers = self.numbers.get(field);
+            numbers.and_then(|numbers| numbers.get(&key(value)).copied())
+        };
+        let package_schema = number(0, "olm.package");
+        let of_package: HashSet<u32> = packages.iter().filter_map(|p| number(1, p)).collect();
+        let of_name: HashSet<u32> = packages.iter().filter_map(|p| number(2, p)).collect();
+        let taken: Vec<Line> = self.lines.drain(from.min(self.lines.len())..).collect();
+        let mut kept: Vec<Range<u64>> = Vec::new();
+        if let Some(first) = taken.first() {
+            self.length = first.offset;
+        }
+        for line in taken {
+            let [schema, package, name] = line.values;
+            let is_package = Some(schema) == package_schema && package == NONE;
+            if of_package.contains(&package) || is_package && of_name.contains(&name) {
+                continue;
+            }
+            let end = line.offset + u64::from(line.length);
+            match kept.last_mut() {
+                Some(last) if last.end == line.offset => last.end = end,
+                _ => kept.push(line.offset..end),
+            }
+            self.lines.push(Line {
+                offset: self.length,
+                ..line
+            });
+            self.length += u64::from(line.length);
+        }
+        kept
     }
 
     /// Writes the index of the content that `content` names, such as by its digest.

@@ -154,6 +154,33 @@ fn lines_that_were_taken_back_are_not_found() {
 }
 
 #[test]
+fn packages_that_were_taken_back_are_not_found_and_the_others_move_up() {
+    let mut builder = IndexBuilder::new();
+    for (schema, package, name, length) in [
+        ("olm.package", "", "q", 1),
+        ("olm.package", "", "p", 10),
+        ("olm.package", "", "q", 20),
+        ("olm.bundle", "q", "p", 30),
+        ("olm.bundle", "p", "p.v1", 40),
+        ("olm.bundle", "", "q", 50),
+        ("other", "", "", 60),
+    ] {
+        builder.push(schema, package, name, length).unwrap();
+    }
+    let packages = ["q".to_owned(), "none".to_owned()].into();
+    assert_eq!(builder.take_back(1, &packages), [1..11, 61..211]);
+    assert_eq!((builder.lines(), builder.length()), (5, 161));
+    let mut bytes = Vec::new();
+    builder.write("c", &mut bytes).unwrap();
+    let index = Index::open(bytes, "c", 161).unwrap();
+    let named = |name| index.select(None, None, Some(name)).unwrap();
+    assert_eq!(named("q"), [0..1, 51..101]);
+    assert_eq!(named("p"), [1..11]);
+    assert_eq!(index.select(None, Some("q"), None).unwrap(), []);
+    assert_eq!(index.select(None, Some("p"), None).unwrap(), [11..51]);
+}
+
+#[test]
 fn an_index_of_nothing_selects_nothing() {
     let index = open(&[]);
     assert_eq!(index.select(None, None, None).unwrap(), []);
