@@ -199,7 +199,7 @@ impl<R: Read> Splitter<R> {
     fn json(&mut self) -> Result<Option<(Kind, usize, usize)>, SplitError> {
         loop {
             let blanks = self.rest().iter().position(|byte| !is_blank(*byte));
-            self.consume(blanks.unwrap_or(self.rest().len()));
+            self.consume(blanks.unwrap_or_else(|| self.rest().len()));
             if blanks.is_some() {
                 break;
             }
