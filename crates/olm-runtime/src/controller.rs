@@ -188,7 +188,7 @@ impl<R: Reconciler> Controller<R> {
     ///
     /// # Errors
     ///
-    /// When a pass answers [`Retry::Stop`] or the main watch ends by itself.
+    /// When a pass answers [`Retry::Stop`](crate::Retry::Stop) or the main watch ends by itself.
     pub async fn run(self, surroundings: Surroundings) -> Result<(), ControllerError> {
         let name = R::NAME;
         let queue = surroundings.metrics.announce(name, self.concurrency);

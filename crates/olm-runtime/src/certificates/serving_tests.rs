@@ -48,7 +48,11 @@ async fn a_certificate_is_waited_for_until_the_api_server_comes_or_the_process_e
     let (store, asked) = (objects.clone(), AtomicUsize::new(0));
     let client = crate::scripted::client(move |request| {
         let early = asked.fetch_add(1, Ordering::Relaxed) < 3;
-        Some(if early { crate::scripted::refusal(503, "Away") } else { store.answer(request) })
+        Some(if early {
+            crate::scripted::refusal(503, "Away")
+        } else {
+            store.answer(request)
+        })
     });
     let names = service_names("service", "olm-system");
     let token = CancellationToken::new();
