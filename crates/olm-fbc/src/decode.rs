@@ -82,54 +82,63 @@ pub enum DecodeError {
     },
 }
 
-/// The names of an object's fields, and of those of the objects in them.
-struct Fields(&'static [(&'static str, Option<&'static Self>)]);
+/// The names of an object's fields, and what stands in them.
+struct Fields(&'static [(&'static str, Inner)]);
 
-const PROPERTY: Fields = Fields(&[("type", None), ("value", None)]);
+/// What stands in a field.
+enum Inner {
+    /// Anything; the type says.
+    Any,
+    /// An object.
+    One(&'static Fields),
+    /// A list of objects.
+    Many(&'static Fields),
+}
+
+use Inner::{Any, Many, One};
+
+const PROPERTY: Fields = Fields(&[("type", Any), ("value", Any)]);
 const PACKAGE_FIELDS: Fields = Fields(&[
-    ("name", None),
-    ("defaultChannel", None),
+    ("name", Any),
+    ("defaultChannel", Any),
     (
         "icon",
-        Some(&Fields(&[("base64data", None), ("mediatype", None)])),
+        One(&Fields(&[("base64data", Any), ("mediatype", Any)])),
     ),
-    ("description", None),
-    ("properties", Some(&PROPERTY)),
+    ("description", Any),
+    ("properties", Many(&PROPERTY)),
 ]);
 const CHANNEL_FIELDS: Fields = Fields(&[
-    ("name", None),
-    ("package", None),
+    ("name", Any),
+    ("package", Any),
     (
         "entries",
-        Some(&Fields(&[
-            ("name", None),
-            ("replaces", None),
-            ("skips", None),
-            ("skipRange", None),
+        Many(&Fields(&[
+            ("name", Any),
+            ("replaces", Any),
+            ("skips", Any),
+            ("skipRange", Any),
         ])),
     ),
-    ("properties", Some(&PROPERTY)),
+    ("properties", Many(&PROPERTY)),
 ]);
 const BUNDLE_FIELDS: Fields = Fields(&[
-    ("name", None),
-    ("package", None),
-    ("image", None),
-    ("properties", Some(&PROPERTY)),
+    ("name", Any),
+    ("package", Any),
+    ("image", Any),
+    ("properties", Many(&PROPERTY)),
     (
         "relatedImages",
-        Some(&Fields(&[("name", None), ("image", None)])),
+        Many(&Fields(&[("name", Any), ("image", Any)])),
     ),
 ]);
 const DEPRECATION_FIELDS: Fields = Fields(&[
-    ("package", None),
+    ("package", Any),
     (
         "entries",
-        Some(&Fields(&[
-            (
-                "reference",
-                Some(&Fields(&[("schema", None), ("name", None)])),
-            ),
-            ("message", None),
+        Many(&Fields(&[
+            ("reference", One(&Fields(&[("schema", Any), ("name", Any)]))),
+            ("message", Any),
         ])),
     ),
 ]);
@@ -183,8 +192,9 @@ fn typed<T: DeserializeOwned>(
         what,
         message: error.to_string(),
     })?;
-    fold(&mut value, fields);
-    from_value(value).map_err(|message| DecodeError::Shape { what, message })
+    fold(&mut value, fields)
+        .and_then(|()| from_value(value))
+        .map_err(|message| DecodeError::Shape { what, message })
 }
 
 /// Decodes a value; the error names the field.
@@ -200,27 +210,48 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, String>
     })
 }
 
-/// Gives known fields their name where it is written in another case.
-fn fold(value: &mut Value, fields: &Fields) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| fold(item, fields)),
-        Value::Object(map) => {
-            let Fields(names) = fields;
-            for (name, inner) in *names {
-                rename(map, name);
-                if let (Some(inner), Some(value)) = (inner, map.get_mut(*name)) {
-                    fold(value, inner);
+/// Gives known fields their name where it is written in another case. The types would take a list
+/// for an object, which is refused here.
+fn fold(value: &mut Value, fields: &Fields) -> Result<(), String> {
+    let map = match value {
+        Value::Object(map) => map,
+        Value::Array(_) => return Err(NOT_A_LIST.to_owned()),
+        _ => return Ok(()),
+    };
+    let Fields(names) = fields;
+    for (name, inner) in *names {
+        rename(map, name);
+        match (inner, map.get_mut(*name)) {
+            (One(fields), Some(value)) => {
+                fold(value, fields).map_err(|problem| format!("{name}: {problem}"))?;
+            }
+            (Many(fields), Some(Value::Array(items))) => {
+                for (at, item) in items.iter_mut().enumerate() {
+                    fold(item, fields).map_err(|problem| format!("{name}[{at}]: {problem}"))?;
                 }
             }
+            _ => {}
         }
-        _ => {}
     }
+    Ok(())
 }
 
+const NOT_A_LIST: &str = "invalid type: sequence, expected an object";
+
 /// Gives the known fields of a property's value their names.
-pub(crate) fn fold_names(value: &mut Value, names: &'static [&'static str]) {
-    if let Value::Object(map) = value {
-        names.iter().for_each(|name| rename(map, name));
+///
+/// # Errors
+/// The value is a list, which the types would take for an object.
+pub(crate) fn fold_names(value: &mut Value, names: &'static [&'static str]) -> Result<(), String> {
+    match value {
+        Value::Object(map) => {
+            for name in names {
+                rename(map, name);
+            }
+            Ok(())
+        }
+        Value::Array(_) => Err(NOT_A_LIST.to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -65,11 +65,11 @@ pub mod schema;
 mod split;
 pub mod validate;
 mod walk;
+pub mod write;
 
 pub use indexignore::PatternError;
 pub use lines::{Item, LineError, Reading, read_item, read_lines};
 pub use meta::{Meta, MetaError};
-pub mod write;
 pub use walk::{
     Broken, FbcError, FileError, Limits, Located, Lost, Receiver, WalkReport, walk, walk_into,
 };

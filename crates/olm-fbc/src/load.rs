@@ -9,15 +9,15 @@ use std::ops::ControlFlow;
 
 use olm_tree::{RelPath, Tree};
 
-use crate::config::{Config, PACKAGE, Property};
+use crate::config::{Config, Property};
 use crate::decode::{DecodeError, Document};
 use crate::property::{BUNDLE_OBJECT, CSV_METADATA};
-use crate::{Broken, FbcError, Limits, Meta, MetaError, walk};
+use crate::{Broken, FbcError, Limits, Located, Lost, Meta, MetaError, Receiver, walk_into};
 
 /// Longest line of a served catalog, in bytes.
 const MAX_LINE: usize = 64 << 20;
 /// Most findings that are kept; a catalog of another format has one for each document.
-const MAX_FINDINGS: usize = 10_000;
+const MAX_FINDINGS: usize = 1_000;
 
 /// What is kept of a catalog.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file holds what is no document, and was left out whole.
+    /// The file, or a part of it, is no document.
     #[error("{place}")]
     File {
         /// Where.
@@ -140,7 +140,7 @@ pub struct Loaded {
     /// Those that could not, in the order met.
     pub findings: Vec<LoadError>,
     /// Packages of which documents were left out, as far as one can tell: those that a document
-    /// names, and those with documents beside a broken file or named like its folder.
+    /// names, and those with documents beside one that cannot be read or named like its folder.
     pub incomplete: BTreeSet<String>,
     /// How many documents were met, those of other packages included.
     pub documents: usize,
@@ -173,30 +173,26 @@ impl Loader {
     /// Loads a tree of YAML and JSON files.
     ///
     /// # Errors
-    /// Those of [`walk`], but for a tree of which no file can be read: that is findings.
+    /// Those of [`walk_into`], but for a tree of which no file can be read: that is findings.
     pub fn tree(
         mut self,
         tree: &dyn Tree,
         root: &RelPath,
         limits: &Limits,
     ) -> Result<Loaded, FbcError> {
-        let walked = walk(tree, root, limits, &mut |meta| {
-            let place = Place {
-                file: Some(meta.file),
-                document: Some(meta.document),
-                line: Some(meta.line),
-            };
-            self.meta(meta.item, place);
-            ControlFlow::Continue(())
-        });
-        let broken = match walked {
-            Ok(report) => report.broken,
-            Err(FbcError::AllBroken { broken }) => broken,
+        let mut reading = Reading {
+            loader: &mut self,
+            packages: BTreeSet::new(),
+        };
+        let (broken, more) = match walk_into(tree, root, limits, &mut reading) {
+            Ok(report) => (report.broken, report.more_broken),
+            Err(FbcError::AllBroken { broken }) => (broken, 0),
             Err(error) => return Err(error),
         };
         for source in broken {
             self.broken(source);
         }
+        self.more += more;
         Ok(self.finish())
     }
 
@@ -204,52 +200,28 @@ impl Loader {
     ///
     /// # Errors
     /// [`StreamError`].
-    pub fn lines(mut self, mut reader: impl BufRead) -> Result<Loaded, StreamError> {
-        let mut buffer = Vec::new();
-        for line in 1.. {
-            buffer.clear();
-            let read = reader
-                .by_ref()
-                .take(MAX_LINE as u64 + 1)
-                .read_until(b'\n', &mut buffer)
-                .map_err(|source| StreamError::Io { line, source })?;
-            if read == 0 {
-                break;
-            }
-            if read > MAX_LINE && !buffer.ends_with(b"\n") {
-                return Err(StreamError::TooLong { line });
-            }
-            let text = buffer.trim_ascii();
-            if text.is_empty() {
-                continue;
-            }
+    pub fn lines(mut self, reader: impl BufRead) -> Result<Loaded, StreamError> {
+        each_line(reader, |line, meta| {
             let place = Place {
                 line: Some(line),
                 ..Place::default()
             };
-            match read_meta(text) {
+            match meta {
                 Ok(meta) => self.meta(meta, place),
                 Err(source) => {
                     self.loaded.documents += 1;
                     self.finding(LoadError::Line { place, source });
                 }
             }
-        }
-        if self.loaded.documents == 0 {
-            return Err(StreamError::Empty);
-        }
+        })?;
         Ok(self.finish())
     }
 
     /// Takes one document.
     pub fn meta(&mut self, meta: Meta, place: Place) {
         self.loaded.documents += 1;
-        let package = if meta.schema == PACKAGE {
-            &meta.name
-        } else {
-            &meta.package
-        };
-        let package = (!package.is_empty()).then(|| package.clone());
+        let package = meta.package_name();
+        let package = (!package.is_empty()).then(|| package.to_owned());
         if self.package.is_some() && self.package != package {
             return;
         }
@@ -295,14 +267,20 @@ impl Loader {
         }
     }
 
+    /// Notes a document or file that could not be read, and which packages that makes incomplete:
+    /// its own, or else those beside it and those named like its folders.
     fn broken(&mut self, source: Broken) {
-        let mut folder = source.file.parent().unwrap_or_default();
-        if let Some(packages) = self.folders.get(&folder) {
-            self.loaded.incomplete.extend(packages.iter().cloned());
-        }
-        while let Some(name) = folder.file_name() {
-            self.loaded.incomplete.insert(name.to_owned());
-            folder = folder.parent().unwrap_or_default();
+        if let Some(package) = &source.package {
+            self.loaded.incomplete.insert(package.clone());
+        } else {
+            let mut folder = source.file.parent().unwrap_or_default();
+            if let Some(packages) = self.folders.get(&folder) {
+                self.loaded.incomplete.extend(packages.iter().cloned());
+            }
+            while let Some(name) = folder.file_name() {
+                self.loaded.incomplete.insert(name.to_owned());
+                folder = folder.parent().unwrap_or_default();
+            }
         }
         let place = Place {
             file: Some(source.file.clone()),
@@ -328,6 +306,78 @@ impl Loader {
                 .push(LoadError::More { count: self.more });
         }
         self.loaded
+    }
+}
+
+/// Hands the documents of a tree to a loader.
+struct Reading<'a> {
+    loader: &'a mut Loader,
+    /// The packages of the file.
+    packages: BTreeSet<String>,
+}
+
+impl Receiver for Reading<'_> {
+    fn meta(&mut self, meta: Located<Meta>) -> ControlFlow<()> {
+        let package = meta.item.package_name();
+        if !package.is_empty() && !self.packages.contains(package) {
+            self.packages.insert(package.to_owned());
+        }
+        let place = Place {
+            file: Some(meta.file),
+            document: Some(meta.document),
+            line: Some(meta.line),
+        };
+        // A document that is lost for those who serve it is looked at all the same.
+        self.loader.meta(meta.item, place);
+        ControlFlow::Continue(())
+    }
+
+    fn end(&mut self, lost: Lost<'_>) -> ControlFlow<()> {
+        let packages = std::mem::take(&mut self.packages);
+        let incomplete = &mut self.loader.loaded.incomplete;
+        match lost {
+            Lost::Nothing => {}
+            Lost::Packages(packages) => incomplete.extend(packages.iter().cloned()),
+            Lost::Everything => incomplete.extend(packages),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Reads a stream of JSON lines, as a catalog is served, document by document; `sink` is given the
+/// line, from 1, and the document. Empty lines are skipped.
+///
+/// # Errors
+/// [`StreamError`].
+pub fn each_line(
+    mut reader: impl BufRead,
+    mut sink: impl FnMut(usize, Result<Meta, LineProblem>),
+) -> Result<(), StreamError> {
+    let mut buffer = Vec::new();
+    let mut found = false;
+    for line in 1.. {
+        buffer.clear();
+        let read = reader
+            .by_ref()
+            .take(MAX_LINE as u64 + 1)
+            .read_until(b'\n', &mut buffer)
+            .map_err(|source| StreamError::Io { line, source })?;
+        if read == 0 {
+            break;
+        }
+        if read > MAX_LINE && !buffer.ends_with(b"\n") {
+            return Err(StreamError::TooLong { line });
+        }
+        let text = buffer.trim_ascii();
+        if !text.is_empty() {
+            found = true;
+            sink(line, read_meta(text));
+        }
+    }
+    if found {
+        Ok(())
+    } else {
+        Err(StreamError::Empty)
     }
 }
 

@@ -216,7 +216,7 @@ pub fn parse(index: usize, property: &Property) -> Result<PropertyValue, Propert
     let value = |names: &'static [&'static str]| -> Result<Value, PropertyError> {
         let mut value: Value =
             serde_json::from_str(raw.get()).map_err(|error| failed(error.to_string()))?;
-        fold_names(&mut value, names);
+        fold_names(&mut value, names).map_err(failed)?;
         // Null decodes into the empty value of every type.
         Ok(if value.is_null() {
             Value::Object(serde_json::Map::new())

@@ -26,18 +26,19 @@ impl Findings {
     }
 }
 
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Findings {
+    /// The findings one by one; the model's are one tree.
+    pub fn texts(&self) -> Vec<String> {
         let documents = self.documents.iter().map(chain);
         let conversion = self.conversion.iter().map(ToString::to_string);
         let model = self.model.iter().map(ToString::to_string);
-        for (at, text) in documents.chain(conversion).chain(model).enumerate() {
-            if at > 0 {
-                f.write_str("\n")?;
-            }
-            f.write_str(&text)?;
-        }
-        Ok(())
+        documents.chain(conversion).chain(model).collect()
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.texts().join("\n"))
     }
 }
 

@@ -146,9 +146,9 @@ fn versions(bundles: &[(&str, &str, &str)]) -> Vec<String> {
         config.channels[0]
             .entries
             .push(entry(name, &before, &[], ""));
-        before = (*name).to_owned();
+        before = String::from(*name);
         let mut document = bundle("foo", version);
-        document.name = (*name).to_owned();
+        document.name = String::from(*name);
         if !release.is_empty() {
             document.properties = vec![fixture::released("foo", version, release)];
         }
@@ -156,7 +156,7 @@ fn versions(bundles: &[(&str, &str, &str)]) -> Vec<String> {
     }
     // One more channel with the same bundles changes nothing.
     let mut again = config.channels[0].clone();
-    again.name = "beta".to_owned();
+    again.name = String::from("beta");
     config.channels.push(again);
     lines(&Conversion::of(config, Level::Current).model)
 }

@@ -27,7 +27,7 @@ fn meta(value: &Value) -> Meta {
 /// Two packages with everything that a catalog may hold, in no order.
 fn catalog() -> Config {
     let mut first = package("anakin", "dark");
-    first.description = "<b> & co".to_owned();
+    first.description = String::from("<b> & co");
     first.icon = Some(Icon {
         data: "PHN2Zy8+".to_owned(),
         media_type: "image/svg+xml".to_owned(),
@@ -326,11 +326,11 @@ fn draw(options: &Options) -> String {
     mermaid::draw(&catalog(), options).unwrap().text
 }
 
-const HEADER: &str = r#"graph LR
+const HEADER: &str = r"graph LR
   classDef deprecated fill:#E8960F
   classDef skipped stroke:#FF0000,stroke-width:4px
   classDef deprecatedskipped fill:#E8960F,stroke:#FF0000,stroke-width:4px
-"#;
+";
 
 const ANAKIN: &str = r#"  %% package "anakin"
   subgraph "anakin"
