@@ -1,0 +1,214 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+
+/// Look into catalogs of Operators
+///
+/// Exit codes: 0 all is well, 1 something was found or failed, 2 the command line is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "olmctl", version)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check, list and show File-Based Catalogs
+    Catalog(Catalog),
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Catalog {
+    #[command(subcommand)]
+    pub(crate) command: CatalogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Say everything that is wrong with a catalog
+    Validate(Validate),
+    /// List packages, channels or bundles
+    List(List),
+    /// Print all documents of a package
+    Show(Show),
+    /// Draw the upgrade graph of a package's channels
+    Graph(Graph),
+}
+
+/// Where a catalog is and how it is reached.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct Access {
+    /// File of PEM certificates that servers and registries may be verified with, besides the
+    /// system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Do not verify the certificate of the server or registry
+    #[arg(long)]
+    pub(crate) insecure_skip_tls_verify: bool,
+
+    /// Speak plain HTTP with the registry
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+
+    /// File with the credentials of registries; by default that of the container tools, then that
+    /// of Docker, where they exist
+    #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
+    pub(crate) authfile: Option<PathBuf>,
+
+    /// Folder with `containers/auth.json`
+    #[arg(long, hide = true, env = "XDG_RUNTIME_DIR")]
+    pub(crate) runtime_dir: Option<PathBuf>,
+
+    /// Folder with `config.json`
+    #[arg(long, hide = true, env = "DOCKER_CONFIG")]
+    pub(crate) docker_config: Option<PathBuf>,
+
+    /// Folder with `.docker/config.json`
+    #[arg(long, hide = true, env = "HOME")]
+    pub(crate) home: Option<PathBuf>,
+}
+
+/// A catalog.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct From {
+    /// A folder, an image, or the URL that a catalog is served at
+    /// (`https://HOST/catalogs/NAME/all.json`)
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) from: From,
+
+    /// How strict to be
+    #[arg(long, value_enum, default_value_t = LevelName::Current)]
+    pub(crate) level: LevelName,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = Form::Table, hide_possible_values = true,
+        value_name = "json|yaml")]
+    pub(crate) output: Form,
+}
+
+/// How strictly a catalog is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelName {
+    /// All checks
+    Current,
+    /// Those of operator-registry v1.34
+    R34,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct List {
+    #[command(subcommand)]
+    pub(crate) what: ListWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListWhat {
+    /// List packages with their default channels
+    Packages(ListArgs),
+    /// List channels with their heads
+    Channels(ListArgs),
+    /// List the bundles of each channel with what they replace and skip
+    Bundles(ListArgs),
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) from: From,
+
+    /// Only this package
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) package: Option<String>,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = Form::Table)]
+    pub(crate) output: Form,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) from: From,
+
+    /// The package
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) package: String,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = DocumentForm::Yaml)]
+    pub(crate) output: DocumentForm,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Graph {
+    #[command(flatten)]
+    pub(crate) from: From,
+
+    /// The package
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) package: String,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = GraphForm::Mermaid)]
+    pub(crate) output: GraphForm,
+
+    /// Leave out everything older than this bundle
+    #[arg(long, value_name = "BUNDLE")]
+    pub(crate) minimum_edge: Option<String>,
+
+    /// Mark what clients of OLM 0.x skip
+    #[arg(long)]
+    pub(crate) draw_v0_semantics: bool,
+}
+
+/// Form of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Columns for people
+    Table,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// Form of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentForm {
+    /// A stream of JSON objects
+    Json,
+    /// A stream of YAML documents
+    Yaml,
+}
+
+/// Form of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphForm {
+    /// The language of Mermaid
+    Mermaid,
+    /// Lines for people
+    Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,50 @@
+//! `olmctl`: what people do with catalogs from a command line.
+//!
+//! **Problem.** Who publishes or uses a catalog wants to know what is in it and whether it holds,
+//! without a cluster: from a folder, from the image it is pushed as, or from where it is served.
+//!
+//! **Model.** A [`Source`](source::Source) is a folder, an image or a URL. A command opens it, loads
+//! the documents with `olm_fbc` and prints what it was asked for.
+//!
+//! **Guarantees.** Data goes to stdout and everything else to stderr; nothing is written elsewhere,
+//! but for a temporary folder for images. The exit code is 0 when all is well, 1 when something was
+//! found or failed, 2 when the command line is wrong. A reader that closes the pipe ends the command
+//! without a word.
+
+mod args;
+mod catalog;
+mod failure;
+mod output;
+mod registry;
+mod served;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
+use crate::failure::{Failure, Outcome};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    // An error means that a provider is in place, which is all that is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = match args.command {
+        Command::Catalog(command) => catalog::run(command).await,
+    };
+    match done {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(1),
+        // Whoever read the output has enough of it.
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::say(&format!("error: {}", failure.text()));
+            ExitCode::from(match failure {
+                Failure::Usage { .. } => 2,
+                _ => 1,
+            })
+        }
+    }
+}

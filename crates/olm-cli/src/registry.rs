@@ -1,0 +1,112 @@
+//! Catalogs from images.
+
+use std::path::{Path, PathBuf};
+
+use olm_fs::layers::Caps;
+use olm_fs::{DirTree, Store};
+use olm_registry::auth::AuthFile;
+use olm_registry::{Access, Client, ClientConfig, Credentials, Reference};
+use olm_source::image::{self, CATALOG_LABEL, Filter};
+use tempfile::TempDir;
+
+use crate::args;
+use crate::failure::Failure;
+
+/// The label of catalogs of the old kind.
+const SQLITE_LABEL: &str = "operators.operatorframework.io.index.database.v1";
+/// Largest file of certificates or credentials, in bytes.
+const MAX_FILE: u64 = 4 << 20;
+
+/// A catalog that was pulled; it goes when this does.
+#[derive(Debug)]
+pub(crate) struct Pulled {
+    /// Its tree.
+    pub(crate) tree: DirTree,
+    /// Where it lies.
+    _folder: TempDir,
+}
+
+/// Pulls the catalog of an image into a temporary folder.
+pub(crate) async fn pull(reference: &Reference, args: &args::Access) -> Result<Pulled, Failure> {
+    let image = reference.to_string();
+    let mut config = ClientConfig::default();
+    if args.plain_http {
+        config.plain_http.push(reference.registry().to_owned());
+    }
+    if let Some(file) = &args.ca_file {
+        let bundle = olm_fs::read_capped(file, MAX_FILE)?;
+        config.extra_root_certificates.push(bundle);
+    }
+    let client = Client::new(config).map_err(|error| Failure::Client(Box::new(error)))?;
+    let access = Access {
+        credentials: credentials(reference, args)?,
+        tls_verify: !args.insecure_skip_tls_verify,
+    };
+    let failed = |source| Failure::Registry {
+        image: image.clone(),
+        source: Box::new(source),
+    };
+    let digest = client.resolve(reference, &access).await.map_err(failed)?;
+    let resolved = reference.with_digest(digest);
+    let labels = client
+        .image(&resolved, &access)
+        .await
+        .map_err(failed)?
+        .config
+        .labels;
+    if !labels.contains_key(CATALOG_LABEL) {
+        return Err(if labels.contains_key(SQLITE_LABEL) {
+            Failure::Sqlite { image }
+        } else {
+            Failure::NoCatalog {
+                image,
+                label: CATALOG_LABEL.to_owned(),
+            }
+        });
+    }
+    let folder = TempDir::with_prefix("olmctl-").map_err(Failure::Temporary)?;
+    let store = Store::open(folder.path())?;
+    let filter = Filter::catalog();
+    let fetched = image::fetch(&client, &resolved, &access, &filter, Caps::CATALOG, &store)
+        .await
+        .map_err(|source| Failure::Image {
+            image,
+            source: Box::new(source),
+        })?;
+    Ok(Pulled {
+        tree: fetched.tree,
+        _folder: folder,
+    })
+}
+
+/// The credentials of the file that was named, or else of the first of those of the tools.
+fn credentials(reference: &Reference, args: &args::Access) -> Result<Credentials, Failure> {
+    let read = |file: &Path| -> Result<Credentials, Failure> {
+        let bytes = olm_fs::read_capped(file, MAX_FILE)?;
+        let parsed =
+            AuthFile::from_docker_config_json(&bytes).map_err(|source| Failure::AuthFile {
+                file: file.display().to_string(),
+                source,
+            })?;
+        Ok(parsed.credentials(reference))
+    };
+    if let Some(file) = &args.authfile {
+        return read(file);
+    }
+    let below =
+        |folder: &Option<PathBuf>, path: &str| folder.as_ref().map(|folder| folder.join(path));
+    let places = [
+        below(&args.runtime_dir, "containers/auth.json"),
+        below(&args.docker_config, "config.json"),
+        below(&args.home, ".docker/config.json"),
+    ];
+    for file in places.into_iter().flatten() {
+        if matches!(olm_fs::metadata(&file), Ok(Some(_))) {
+            let credentials = read(&file)?;
+            if !credentials.is_anonymous() {
+                return Ok(credentials);
+            }
+        }
+    }
+    Ok(Credentials::Anonymous)
+}
