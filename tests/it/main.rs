@@ -16,4 +16,5 @@ mod catalogd_serving;
 mod chart;
 mod corpus;
 mod harness;
+mod olmctl_catalog;
 mod rukpak;
