@@ -3,7 +3,7 @@
 //! **Problem.** Who publishes or uses a catalog wants to know what is in it and whether it holds,
 //! without a cluster: from a folder, from the image it is pushed as, or from where it is served.
 //!
-//! **Model.** A [`Source`](source::Source) is a folder, an image or a URL. A command opens it, loads
+//! **Model.** A source is a folder, an image or a URL. A command opens it, loads
 //! the documents with `olm_fbc` and prints what it was asked for.
 //!
 //! **Guarantees.** Data goes to stdout and everything else to stderr; nothing is written elsewhere,
