@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
     &["olm-runtime", "olm-apply"],
     &["olm-operator-controller", "olm-catalogd", "olm-rukpak"],
     &["olm-cli", "xtask"],
-    &["olm-testdata", "olm-tests"],
+    &["olm-testdata", "olm-tests", "olm-fuzz"],
 ];
 
 /// What a pure crate must not depend on: it neither waits nor reads nor writes.

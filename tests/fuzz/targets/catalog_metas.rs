@@ -1,0 +1,30 @@
+//! The documents of a catalog file, normalised to lines: one line each, which reads back as itself.
+#![no_main]
+
+use std::ops::ControlFlow;
+
+use libfuzzer_sys::fuzz_target;
+use olm_fbc::{Limits, Meta, Reading, read_lines, walk};
+use olm_tree::{MemoryTree, RelPath};
+use serde_json::Value;
+
+fuzz_target!(|data: &[u8]| {
+    let mut tree = MemoryTree::new();
+    tree.insert("p/catalog.yaml", data).expect("a plain path");
+    let mut lines = String::new();
+    walk(&tree, &RelPath::root(), &Limits::default(), &mut |meta| {
+        assert!(!meta.item.line.contains('\n'));
+        let value: Value = serde_json::from_str(&meta.item.line).expect("a line is JSON");
+        let again = Meta::from_value(&value).expect("a line is a meta");
+        assert_eq!(meta.item.line, again.line);
+        lines.push_str(&meta.item.line);
+        lines.push('\n');
+        ControlFlow::Continue(())
+    })
+    .expect("a tree in memory can be walked");
+    for item in read_lines(lines.as_bytes(), Reading::default()) {
+        if item.is_err() {
+            return;
+        }
+    }
+});
