@@ -53,8 +53,9 @@ pub struct CatalogSpec {
     /// source says where the content comes from.
     pub source: CatalogSource,
 
-    /// priority is how much this catalog is preferred over others that offer the same: the higher
-    /// one wins. It breaks ties only; it does not make a catalog override a better bundle of another.
+    /// priority is how much this catalog is preferred over others that offer the same package: a
+    /// bundle that fits is taken from the catalog of the highest priority, also where another catalog
+    /// has a newer one. Among catalogs of equal priority the version decides.
     #[serde(default)]
     pub priority: i32,
 

@@ -157,5 +157,5 @@ impl Uncompressed {
 fn open_file(path: &Path) -> Option<(File, u64)> {
     let file = olm_fs::open(path).ok()?;
     let metadata = file.metadata().ok()?;
-    metadata.is_file().then(|| (file, metadata.len()))
+    metadata.is_file().then_some((file, metadata.len()))
 }

@@ -124,16 +124,16 @@ struct State {
 impl State {
     /// Opens what `record` names, if it is whole.
     fn shelf(&mut self, folder: &Path, record: &Record) -> Option<Arc<Shelf>> {
-        if let Some(shelf) = self.shelves.get(&record.digest)
-            && shelf.length() == record.length
-            && shelf.is_there().unwrap_or(false)
+        if let Some(open) = self.shelves.get(&record.digest)
+            && open.length() == record.length
+            && open.is_there().unwrap_or(false)
         {
-            return Some(Arc::clone(shelf));
+            return Some(Arc::clone(open));
         }
-        let shelf = Arc::new(Shelf::open(folder, &record.digest, record.length)?);
+        let opened = Arc::new(Shelf::open(folder, &record.digest, record.length)?);
         self.shelves
-            .insert(record.digest.clone(), Arc::clone(&shelf));
-        Some(shelf)
+            .insert(record.digest.clone(), Arc::clone(&opened));
+        Some(opened)
     }
 
     /// Closes what no record names.
@@ -246,12 +246,12 @@ impl ContentStore {
             let Some(record) = state.records.get(catalog) else {
                 return Ok(None);
             };
-            let Some(shelf) = state.shelves.get(&record.digest) else {
+            let Some(open) = state.shelves.get(&record.digest) else {
                 return Ok(None);
             };
-            let there = shelf.is_there();
+            let there = open.is_there();
             if there.map_err(|source| StoreError::Look { source })? {
-                return Ok(Some(shelf.content(record)));
+                return Ok(Some(open.content(record)));
             }
         }
         Ok(None)

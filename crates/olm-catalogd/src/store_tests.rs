@@ -2,7 +2,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests"
+    clippy::single_range_in_vec_init,
+    reason = "tests; a list of one range is what is meant"
 )]
 
 use std::os::unix::fs::FileExt;

@@ -77,7 +77,11 @@ impl<'a> ChannelGraph<'a> {
     /// # Errors
     /// [`GraphError::NoHead`], [`GraphError::SeveralHeads`].
     pub fn head(&self) -> Result<&'a ChannelEntry, GraphError> {
-        let replaced: BTreeSet<&str> = self.entries.values().filter_map(|entry| replaces(entry)).collect();
+        let replaced: BTreeSet<&str> = self
+            .entries
+            .values()
+            .filter_map(|entry| replaces(entry))
+            .collect();
         let mut heads = self
             .entries
             .iter()

@@ -3,7 +3,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests"
+    clippy::single_range_in_vec_init,
+    reason = "tests; a list of one range is what is meant"
 )]
 
 use std::ops::Range;
