@@ -1,8 +1,11 @@
 //! What readers of a catalog get: over either HTTP, whole and in part.
 
+use std::io::Read as _;
+
 use anyhow::{Context as _, Result, ensure};
 use olm_tests::catalogd::{CATALOGD, Catalogd};
 use olm_tests::publish::Publisher;
+use olm_tests::wait::Wait;
 use olm_tree::MemoryTree;
 use reqwest::{StatusCode, Version};
 use serde_json::{Value, json};
@@ -86,6 +89,34 @@ async fn readers_get_the_lines_that_the_status_names_whole_and_in_part() -> Resu
     ] {
         let asked = http.get(url(endpoint)?).header("if-match", "\"sha256:00\"");
         assert_eq!(asked.send().await?.status().as_u16(), code, "{endpoint}");
+    }
+
+    // Compressed, once the compressed forms are made.
+    for name in ["gzip", "zstd"] {
+        let bytes = Wait::new(format!("the form {name} is made"))
+            .logs(&world.suite)
+            .value(async || {
+                let asked = http.get(url("all.json")?);
+                let asked = asked
+                    .header("accept-encoding", name)
+                    .header("if-match", format!("\"{digest}\""));
+                let answer = asked.send().await?;
+                let told = answer.headers().get("content-encoding");
+                let made = told.is_some_and(|told| told == name);
+                assert_eq!(answer.headers()["vary"], "accept-encoding");
+                let tag = answer.headers()["etag"].to_str()?.to_owned();
+                let bytes = answer.bytes().await?;
+                let wanted = format!("\"{digest}-{name}\"");
+                ensure!(!made || tag == wanted, "the entity tag is {tag}");
+                Ok(made.then_some(bytes))
+            })
+            .await?;
+        ensure!(bytes.len() < lines.len() / 2, "{name} saves little");
+        if name == "gzip" {
+            let mut plain = String::new();
+            flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut plain)?;
+            ensure!(plain == lines, "{name} is of other lines");
+        }
     }
     Ok(())
 }
