@@ -226,10 +226,11 @@ impl<R: Read> Splitter<R> {
         Ok(Some((Kind::Json, length, length)))
     }
 
-    /// Length of the value at the start of the rest: up to the bracket that closes it, or for what
-    /// has none, up to the next blank. What never ends goes to the end of the stream.
+    /// Length of the value at the start of the rest: up to the bracket or quote that closes it, or
+    /// for what has none, up to the next blank. What never ends goes to the end of the stream.
     fn json_value(&mut self) -> Result<usize, SplitError> {
         let bracketed = matches!(self.rest().first(), Some(b'{' | b'['));
+        let quoted = self.rest().first() == Some(&b'"');
         let (mut at, mut depth, mut text, mut escaped) = (0, 0_usize, false, false);
         loop {
             let rest = self.rest();
@@ -239,10 +240,19 @@ impl<R: Read> Splitter<R> {
                     escaped = false;
                 } else if text {
                     match byte {
+                        b'"' if quoted => {
+                            return if at > self.limit {
+                                Err(self.too_large())
+                            } else {
+                                Ok(at)
+                            };
+                        }
                         b'"' => text = false,
                         b'\\' => escaped = true,
                         _ => {}
                     }
+                } else if quoted {
+                    text = true;
                 } else if !bracketed {
                     if is_blank(byte) {
                         return Ok(at - 1);

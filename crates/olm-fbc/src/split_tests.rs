@@ -49,6 +49,9 @@ fn split(text: &str, drops: usize, limit: usize) -> Result<Vec<(Kind, usize, Str
     (Kind::Json, 1, "{\"a\":1}"), (Kind::Yaml, 3, "{\"b\":2}\n"), (Kind::Yaml, 5, "c: 3")])]
 #[case::flow_mapping("{a: 1}\n---\nb: 2", &[(Kind::Either, 1, "{a: 1}\n"), (Kind::Yaml, 3, "b: 2")])]
 #[case::flow_mapping_second("{\"a\": 1}\n{b: 2}\n", &[(Kind::Json, 1, "{\"a\": 1}"), (Kind::Either, 2, "{b: 2}\n")])]
+#[case::text_behind_json("{\"a\":1}\"}\"{}", &[
+    (Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "\"}\""), (Kind::Json, 1, "{}")])]
+#[case::text_of_two_lines("{\"a\":1}\"\n\"", &[(Kind::Json, 1, "{\"a\":1}"), (Kind::Either, 1, "\"\n\"")])]
 #[case::torn_json("{\"a\":1}{\"b\":", &[(Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "{\"b\":")])]
 fn a_stream_is_split_where_its_documents_end(
     #[case] text: &str,
