@@ -1,4 +1,5 @@
-//! Generation and checks of this repository: `cargo xtask gen [--check]`, `cargo xtask layers`.
+//! Generation and checks of this repository: `cargo xtask gen [--check]`, `cargo xtask layers`,
+//! `cargo xtask synth-catalog --out DIR`.
 #![allow(clippy::print_stdout, reason = "a command that people run")]
 #![allow(
     clippy::disallowed_methods,
@@ -7,6 +8,7 @@
 
 mod generate;
 mod layers;
+mod synth;
 
 use std::path::{Path, PathBuf};
 
@@ -30,12 +32,58 @@ enum Task {
     },
     /// Check that no crate depends on a layer above its own.
     Layers,
+    /// Write a catalog that looks like the large public ones, about 22 KB for each bundle.
+    SynthCatalog {
+        /// Bundles in all.
+        #[arg(long, default_value_t = 6_000)]
+        bundles: usize,
+        /// How the files are written.
+        #[arg(long, value_enum, default_value = "yaml")]
+        format: Format,
+        /// Another number makes another catalog.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder that gets a folder for each package.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+/// How a catalog is written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// YAML documents with sorted keys.
+    Yaml,
+    /// Indented JSON objects.
+    Json,
 }
 
 fn main() -> anyhow::Result<()> {
     match Args::parse().task {
         Task::Gen { check } => generate::run(&repository(), check),
         Task::Layers => layers::run(),
+        Task::SynthCatalog {
+            bundles,
+            format,
+            seed,
+            out,
+        } => {
+            let format = match format {
+                Format::Yaml => synth::Format::Yaml,
+                Format::Json => synth::Format::Json,
+            };
+            let options = synth::Options {
+                bundles,
+                seed,
+                format,
+            };
+            let made = synth::write(&out, &options)?;
+            println!(
+                "{} packages, {bundles} bundles, {} documents, {} bytes",
+                made.packages, made.documents, made.bytes
+            );
+            Ok(())
+        }
     }
 }
 
