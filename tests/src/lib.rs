@@ -43,6 +43,7 @@
 
 pub mod assets;
 pub mod bench;
+pub mod bench_catalogd;
 mod build;
 pub mod catalogd;
 pub mod certificates;

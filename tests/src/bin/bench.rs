@@ -1,11 +1,29 @@
-//! Measures times and memory of the suite on a real control plane.
+//! Measures times and memory of the suite on a real control plane. `bench catalogd` measures
+//! catalogd with a large catalog alone.
 #![allow(clippy::print_stderr, reason = "a command that people run")]
 
 use std::process::ExitCode;
 
+use olm_tests::{bench, bench_catalogd};
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match olm_tests::bench::run().await {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let measured = match arguments.as_slice() {
+        [] => match bench::run().await {
+            Ok(()) => bench_catalogd::run().await,
+            failed => failed,
+        },
+        ["catalogd"] => bench_catalogd::run().await,
+        // What the measurement of catalogd compares it with; it starts that itself.
+        ["bare", folder, address] => bench_catalogd::bare(folder.as_ref(), address).await,
+        _ => {
+            eprintln!("usage: bench [catalogd]");
+            return ExitCode::FAILURE;
+        }
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nthe measurement failed: {error:#}");
