@@ -3,7 +3,6 @@
 use olm_yaml::YamlError;
 use serde_json::Value;
 
-use crate::block;
 use crate::rewrite::Rewriter;
 use crate::split::Kind;
 use crate::{Meta, MetaError};
@@ -37,12 +36,9 @@ pub(crate) fn read(
     limits: &olm_yaml::Limits,
 ) -> Result<Option<Meta>, Bad> {
     let trimmed = text.trim_ascii_start();
-    let read = if trimmed.starts_with(b"{") {
-        rewriter.meta(trimmed)
-    } else {
-        block::meta(rewriter, text)
-    };
-    if let Some(meta) = read {
+    if trimmed.starts_with(b"{")
+        && let Some(meta) = rewriter.meta(trimmed)
+    {
         return Ok(Some(meta));
     }
     let value = match kind {
