@@ -157,9 +157,10 @@ impl Catalogd {
     }
 
     /// A client that trusts what the suite publishes and nothing else; it decompresses nothing.
+    /// Waits until it is published.
     ///
     /// # Errors
-    /// When nothing is published.
+    /// When nothing is published in time.
     pub async fn http(&self) -> Result<reqwest::Client> {
         Ok(self.trusting().await?.build()?)
     }
@@ -175,8 +176,13 @@ impl Catalogd {
     async fn trusting(&self) -> Result<reqwest::ClientBuilder> {
         let client = self.client().await?;
         let maps = Api::<ConfigMap>::namespaced(client, self.suite.namespace());
-        let trust = maps.get("olm-trust").await?.data.unwrap_or_default();
-        let authority = trust.get(CATALOGD).context("no authority of catalogd")?;
+        let authority = Wait::new("the authority of catalogd in the ConfigMap olm-trust")
+            .logs(&self.suite)
+            .value(async || {
+                let trust = maps.get_opt("olm-trust").await?;
+                Ok(trust.and_then(|trust| trust.data?.remove(CATALOGD)))
+            })
+            .await?;
         let roots = reqwest::Certificate::from_pem_bundle(authority.as_bytes())?;
         Ok(reqwest::Client::builder().tls_certs_only(roots).no_gzip())
     }

@@ -254,7 +254,7 @@ impl<R: Read> Splitter<R> {
                 } else if quoted {
                     text = true;
                 } else if !bracketed {
-                    if is_blank(byte) {
+                    if at > 1 && ends_scalar(byte) {
                         return Ok(at - 1);
                     }
                 } else {
@@ -351,6 +351,11 @@ impl<R: Read> Splitter<R> {
             text: String::from_utf8_lossy(told).into_owned(),
         })
     }
+}
+
+/// Whether a number or a bare word of JSON ends before this byte.
+const fn ends_scalar(byte: u8) -> bool {
+    is_blank(byte) || matches!(byte, b'"' | b'[' | b']' | b'{' | b'}' | b',' | b':')
 }
 
 /// The blanks that may stand around documents.

@@ -52,6 +52,11 @@ fn split(text: &str, drops: usize, limit: usize) -> Result<Vec<(Kind, usize, Str
 #[case::text_behind_json("{\"a\":1}\"}\"{}", &[
     (Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "\"}\""), (Kind::Json, 1, "{}")])]
 #[case::text_of_two_lines("{\"a\":1}\"\n\"", &[(Kind::Json, 1, "{\"a\":1}"), (Kind::Either, 1, "\"\n\"")])]
+#[case::word_between_json("{\"a\":1}null{\"a\":2}1[]", &[
+    (Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "null"), (Kind::Json, 1, "{\"a\":2}"),
+    (Kind::Json, 1, "1"), (Kind::Json, 1, "[]")])]
+#[case::stray_bracket("{\"a\":1}{}}{}", &[
+    (Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "{}"), (Kind::Json, 1, "}"), (Kind::Json, 1, "{}")])]
 #[case::torn_json("{\"a\":1}{\"b\":", &[(Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "{\"b\":")])]
 fn a_stream_is_split_where_its_documents_end(
     #[case] text: &str,
