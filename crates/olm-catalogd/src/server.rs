@@ -70,6 +70,9 @@ impl Metrics {
     }
 }
 
+/// Lines that are looked at without another thread, which would take longer to wake.
+const AT_ONCE: u32 = 128;
+
 #[derive(Debug)]
 struct Server {
     store: Arc<ContentStore>,
@@ -261,6 +264,14 @@ async fn selected(
     let answer = plain(&found, Endpoint::Metas);
     if let Some(answer) = content::precondition(method, headers, &answer) {
         return answer;
+    }
+    match found
+        .index
+        .select_within(query.schema(), query.package(), query.name(), AT_ONCE)
+    {
+        Ok(Some(parts)) => return content::respond_parts(method, headers, answer, parts),
+        Ok(None) => {}
+        Err(error) => return broken(catalog, &error),
     }
     let Ok(_turn) = server.selections.acquire().await else {
         return content::refusal(StatusCode::SERVICE_UNAVAILABLE, None);

@@ -3,6 +3,7 @@
 use olm_yaml::YamlError;
 use serde_json::Value;
 
+use crate::block;
 use crate::rewrite::Rewriter;
 use crate::split::Kind;
 use crate::{Meta, MetaError};
@@ -36,9 +37,12 @@ pub(crate) fn read(
     limits: &olm_yaml::Limits,
 ) -> Result<Option<Meta>, Bad> {
     let trimmed = text.trim_ascii_start();
-    if trimmed.starts_with(b"{")
-        && let Some(meta) = rewriter.meta(trimmed)
-    {
+    let read = if trimmed.starts_with(b"{") {
+        rewriter.meta(trimmed)
+    } else {
+        block::meta(rewriter, text)
+    };
+    if let Some(meta) = read {
         return Ok(Some(meta));
     }
     let value = match kind {

@@ -8,8 +8,8 @@
 use crate::Meta;
 use crate::canonical;
 
-/// Levels of arrays and objects that are read; fewer than the decoder reads.
-const MAX_DEPTH: usize = 96;
+/// Levels of arrays and objects that are read; fewer than the decoders read.
+pub(crate) const MAX_DEPTH: usize = 96;
 /// Keys at the top of a document, which are compared with one another.
 const MAX_TOP_KEYS: usize = 64;
 /// Digits of an integer that a double holds exactly, whatever they are.
@@ -49,17 +49,29 @@ impl Rewriter {
     /// The document in `text`, a JSON object and nothing else; `None` when it must be decoded.
     pub(crate) fn meta(&mut self, text: &[u8]) -> Option<Meta> {
         std::str::from_utf8(text).ok()?;
-        self.out.clear();
-        self.members.clear();
+        self.begin();
         let mut input = Input { text, at: 0 };
         if input.next_after_blanks()? != b'{' {
             return None;
         }
-        let [schema, package, name] = self.top(&mut input)?;
+        let body = self.collect(&mut input, 0)?;
         input.skip_blanks();
         if input.at != text.len() {
             return None;
         }
+        self.end(body)
+    }
+
+    /// Forgets the document before.
+    pub(crate) fn begin(&mut self) {
+        self.out.clear();
+        self.members.clear();
+    }
+
+    /// Ends a document whose members, of which the first stands at `body`, are collected.
+    pub(crate) fn end(&mut self, body: usize) -> Option<Meta> {
+        let [schema, package, name] = self.fields()?;
+        self.finish(body, 0);
         let line = String::from_utf8(self.out.as_slice().to_vec()).ok()?;
         // A single large document shall not hold its memory for ever.
         for buffer in [&mut self.out, &mut self.scratch] {
@@ -74,9 +86,8 @@ impl Rewriter {
         })
     }
 
-    /// The object of the document, whose fields are read on the way.
-    fn top(&mut self, input: &mut Input<'_>) -> Option<[String; 3]> {
-        let body = self.collect(input, 0)?;
+    /// The fields of a meta among the members of the document.
+    fn fields(&self) -> Option<[String; 3]> {
         if self.members.len() > MAX_TOP_KEYS {
             return None;
         }
@@ -95,8 +106,74 @@ impl Rewriter {
                 }
             }
         }
-        self.finish(body, 0);
         Some(fields.map(|(_, field)| field))
+    }
+
+    /// Members that are collected and not finished.
+    pub(crate) fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Writes what needs no escape.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Opens an array or object; gives where its content begins.
+    pub(crate) fn open(&mut self, bracket: u8) -> usize {
+        self.out.push(bracket);
+        self.out.len()
+    }
+
+    /// Writes a comma before all but the first; gives where what follows begins.
+    pub(crate) fn separate(&mut self, first: bool) -> usize {
+        if !first {
+            self.out.push(b',');
+        }
+        self.out.len()
+    }
+
+    /// Ends a key; gives where it ends.
+    pub(crate) fn colon(&mut self) -> usize {
+        let end = self.out.len();
+        self.out.push(b':');
+        end
+    }
+
+    /// Notes a member whose value has just been written.
+    pub(crate) fn member(&mut self, start: usize, key_end: usize) {
+        let end = self.out.len();
+        self.members.push(Member {
+            start,
+            key_end,
+            end,
+        });
+    }
+
+    /// Begins or ends a text.
+    pub(crate) fn quote(&mut self) {
+        self.out.push(b'"');
+    }
+
+    /// Writes a whole text.
+    pub(crate) fn text(&mut self, text: &[u8]) {
+        self.quote();
+        self.characters(text);
+        self.quote();
+    }
+
+    /// Writes a part of a text; valid UTF-8 without the line separators of Unicode.
+    pub(crate) fn characters(&mut self, mut text: &[u8]) {
+        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        while let Some(run) = text.iter().position(special) {
+            let (plain, from) = text.split_at(run);
+            self.out.extend_from_slice(plain);
+            if let Some((byte, rest)) = from.split_first() {
+                self.character(char::from(*byte));
+                text = rest;
+            }
+        }
+        self.out.extend_from_slice(text);
     }
 
     fn value(&mut self, input: &mut Input<'_>, depth: usize) -> Option<()> {
@@ -194,7 +271,7 @@ impl Rewriter {
 
     /// Puts the members from `base` on in order, the last of equal ones alone, and closes the
     /// object that they are of.
-    fn finish(&mut self, body: usize, base: usize) {
+    pub(crate) fn finish(&mut self, body: usize, base: usize) {
         let (out, scratch) = (&mut self.out, &mut self.scratch);
         let members = self.members.get_mut(base..).unwrap_or_default();
         if !members.is_sorted_by(|a, b| a.key(out) < b.key(out)) {
@@ -295,7 +372,7 @@ impl Rewriter {
     }
 
     /// Writes a character that stands in a string.
-    fn character(&mut self, character: char) {
+    pub(crate) fn character(&mut self, character: char) {
         let escape: &[u8] = match character {
             '"' => b"\\\"",
             '\\' => b"\\\\",
@@ -328,16 +405,23 @@ impl Rewriter {
             .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
             .unwrap_or(rest.len());
         let token = rest.get(..end).filter(|token| !token.is_empty())?;
-        let digits = token.strip_prefix(b"-").unwrap_or(token);
-        let short = digits.len() <= EXACT_DIGITS && digits.iter().all(u8::is_ascii_digit);
-        if short && (matches!(digits.first(), Some(b'1'..=b'9')) || digits == b"0") {
-            self.out.extend_from_slice(token);
-        } else {
+        if self.short_integer(token).is_none() {
             let value: serde_json::Value = serde_json::from_slice(token).ok()?;
             let text = canonical::to_line(&value).ok()?;
             self.out.extend_from_slice(text.as_bytes());
         }
         input.at += end;
+        Some(())
+    }
+
+    /// Writes an integer that is the same as a double, if it is one.
+    pub(crate) fn short_integer(&mut self, token: &[u8]) -> Option<()> {
+        let digits = token.strip_prefix(b"-").unwrap_or(token);
+        let short = digits.len() <= EXACT_DIGITS && digits.iter().all(u8::is_ascii_digit);
+        if !short || !(matches!(digits.first(), Some(b'1'..=b'9')) || token == b"0") {
+            return None;
+        }
+        self.out.extend_from_slice(token);
         Some(())
     }
 }

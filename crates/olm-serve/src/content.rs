@@ -158,7 +158,12 @@ fn send(
     if method == Method::HEAD {
         return (status, answer).into_response();
     }
-    (status, answer, Body::from_stream(parts.into_stream())).into_response()
+    // Little is read here and now: to have another thread do it would take longer.
+    let body = match parts.read_little() {
+        Ok(bytes) => Body::from(bytes),
+        Err(parts) => Body::from_stream(parts.into_stream()),
+    };
+    (status, answer, body).into_response()
 }
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

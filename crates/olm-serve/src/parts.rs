@@ -45,6 +45,15 @@ impl Parts {
         self.total
     }
 
+    /// All bytes if they are few; itself again otherwise, or where they cannot be read.
+    pub(crate) fn read_little(self) -> Result<Bytes, Self> {
+        if self.total > CHUNK as u64 {
+            return Err(self);
+        }
+        let piece: Vec<_> = self.left.iter().rev().cloned().collect();
+        read(&self.file, &piece).map_err(|_told_by_the_stream| self)
+    }
+
     /// The bytes, in pieces of some size. A file that turns out shorter is an error, which breaks
     /// the answer off instead of ending it early.
     pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
@@ -126,6 +135,13 @@ mod tests {
             .collect();
         let parts = Parts::new(file, parts);
         assert_eq!(parts.length(), wanted.len() as u64);
+        let parts = match parts.read_little() {
+            Ok(bytes) => {
+                assert!(wanted.len() <= CHUNK);
+                return assert_eq!(bytes, wanted);
+            }
+            Err(parts) => parts,
+        };
         let pieces: Vec<Bytes> = parts.into_stream().try_collect().await.unwrap();
         assert!(pieces.iter().all(|piece| piece.len() <= CHUNK));
         // As few as possible: small parts share a piece.
@@ -137,6 +153,7 @@ mod tests {
     async fn a_file_that_is_too_short_is_an_error() {
         let (file, _) = file(10);
         let parts = Parts::new(file, [std::ops::Range { start: 0, end: 11 }]);
+        let parts = parts.read_little().unwrap_err();
         let outcome = parts.into_stream().try_collect::<Vec<_>>().await;
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }

@@ -197,6 +197,23 @@ impl<R: ReadAt> Index<R> {
         package: Option<&str>,
         name: Option<&str>,
     ) -> io::Result<Vec<Range<u64>>> {
+        let selected = self.select_within(schema, package, name, u32::MAX)?;
+        selected.ok_or_else(contradiction)
+    }
+
+    /// The same if it takes a look at no more than `most` lines; `None` otherwise. With a small
+    /// number this takes some microseconds where the file is in the system's cache, less than to
+    /// have another thread do it.
+    ///
+    /// # Errors
+    /// Those of [`select`](Self::select).
+    pub fn select_within(
+        &self,
+        schema: Option<&str>,
+        package: Option<&str>,
+        name: Option<&str>,
+        most: u32,
+    ) -> io::Result<Option<Vec<Range<u64>>>> {
         let mut wanted = Vec::with_capacity(FIELDS);
         for (field, value) in [schema, package, name].into_iter().enumerate() {
             let Some(value) = value.filter(|value| !value.is_empty()) else {
@@ -204,19 +221,22 @@ impl<R: ReadAt> Index<R> {
             };
             match self.find(field, &key(value))? {
                 Some(found) => wanted.push(found),
-                None => return Ok(Vec::new()),
+                None => return Ok(Some(Vec::new())),
             }
         }
         let Some(fewest) = wanted.iter().min_by_key(|found| found.uses).copied() else {
             let whole = 0..self.length;
-            return Ok(if whole.is_empty() {
+            return Ok(Some(if whole.is_empty() {
                 Vec::new()
             } else {
                 vec![whole]
-            });
+            }));
         };
+        if fewest.uses > most {
+            return Ok(None);
+        }
         wanted.retain(|found| found.field != fewest.field);
-        self.ranges(fewest, &wanted)
+        self.ranges(fewest, &wanted).map(Some)
     }
 
     /// The lines that use `fewest` and all of `others`.

@@ -135,6 +135,12 @@ fn many_values_are_found_and_absent_ones_are_not() {
     assert_eq!(select(Some("p7"), Some("b800")), []);
     assert_eq!(select(None, Some("b20000")), []);
     assert_eq!(select(None, None), [0..200_000]);
+    let within = |name| {
+        let schema = Some("olm.bundle");
+        index.select_within(schema, Some("p7"), name, 99).unwrap()
+    };
+    assert_eq!(within(None), None, "a hundred lines are too many");
+    assert_eq!(within(Some("b700")), Some(vec![7_000..7_010]));
 }
 
 #[test]
