@@ -48,7 +48,8 @@ impl fmt::Display for Place {
                 write!(f, "file `{file}`, document {document} (line {line})")
             }
             (Some(file), Some(document), None) => write!(f, "file `{file}`, document {document}"),
-            (Some(file), None, _) => write!(f, "file `{file}`"),
+            (Some(file), None, Some(line)) => write!(f, "file `{file}` (line {line})"),
+            (Some(file), None, None) => write!(f, "file `{file}`"),
             (None, _, Some(line)) => write!(f, "line {line}"),
             (None, ..) => f.write_str("content"),
         }
@@ -330,6 +331,23 @@ impl Receiver for Reading<'_> {
         // A document that is lost for those who serve it is looked at all the same.
         self.loader.meta(meta.item, place);
         ControlFlow::Continue(())
+    }
+
+    fn empty(&mut self, file: &RelPath, line: usize) {
+        let place = Place {
+            file: Some(file.clone()),
+            document: None,
+            line: Some(line),
+        };
+        // As the reference has it: an empty document of YAML stands for null.
+        let source = DecodeError::NoSchema {
+            blob: "null\n".to_owned(),
+        };
+        self.loader.finding(LoadError::Document {
+            place,
+            package: None,
+            source,
+        });
     }
 
     fn end(&mut self, lost: Lost<'_>) -> ControlFlow<()> {

@@ -53,6 +53,8 @@ pub(crate) struct Splitter<R> {
     line: usize,
     /// Documents given out as JSON.
     as_json: usize,
+    /// Whether a separator here opens the first document of YAML and ends none.
+    opening: bool,
     limit: usize,
 }
 
@@ -75,13 +77,14 @@ impl<R: Read> Splitter<R> {
             mode: Mode::Start,
             line: 1,
             as_json: 0,
+            opening: true,
             limit,
         }
     }
 
     /// Adds the text of the next document to `to` and says how to read it and the line on which it
-    /// begins; `None` at the end. Documents without any text are left out. After an error there is
-    /// nothing more.
+    /// begins; `None` at the end. What stands between two separators is a document even without any
+    /// text. After an error there is nothing more.
     pub(crate) fn next(&mut self, to: &mut Vec<u8>) -> Result<Option<(Kind, usize)>, SplitError> {
         let found = self.find(to);
         if found.is_err() {
@@ -315,10 +318,13 @@ impl<R: Read> Splitter<R> {
         }
         let separator = self.separator(length)?;
         let text = self.rest().get(..length).unwrap_or_default();
-        if text.iter().all(|byte| is_blank(*byte)) {
+        let blank = text.iter().all(|byte| is_blank(*byte));
+        if blank && (self.opening || separator == 0) {
             self.consume(length + separator);
+            self.opening = false;
             return Ok(None);
         }
+        self.opening = false;
         self.mode = Mode::Yaml(Kind::Yaml);
         Ok(Some((kind, length, length + separator)))
     }

@@ -110,6 +110,10 @@ pub trait Receiver {
     /// The next document; of the same file as the one before unless that has ended.
     fn meta(&mut self, meta: Located<Meta>) -> ControlFlow<()>;
 
+    /// A document without content, which ends or begins on that line of the file. Nothing is lost
+    /// by it; who reads a catalog passes it over, who writes one may want to know.
+    fn empty(&mut self, _file: &RelPath, _line: usize) {}
+
     /// The end of a file.
     fn end(&mut self, lost: Lost<'_>) -> ControlFlow<()>;
 }
@@ -336,7 +340,10 @@ impl Reading<'_> {
     fn document(&mut self, line: usize, read: Result<Option<Meta>, Bad>) -> ControlFlow<()> {
         let index = self.index;
         match read {
-            Ok(None) => ControlFlow::Continue(()),
+            Ok(None) => {
+                self.receiver.empty(&self.file, line);
+                ControlFlow::Continue(())
+            }
             Ok(Some(meta)) => {
                 self.index += 1;
                 if self.all_lost {

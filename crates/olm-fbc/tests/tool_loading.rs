@@ -230,6 +230,22 @@ fn one_package_alone_is_kept_where_it_is_named() {
 }
 
 #[test]
+fn an_empty_document_is_told_and_hides_nothing() {
+    let package = "schema: own\npackage: p\n";
+    let text = format!("---\n{package}---\n\n--- # x\n# nothing\n---\nschema: own\n---\n");
+    let loaded = load(&[("a/f.yaml", &text), ("b.yaml", "---\n")], Keep::Graph);
+    assert!(loaded.incomplete.is_empty(), "{:?}", loaded.incomplete);
+    assert_eq!(loaded.config.others.len(), 2);
+    assert_eq!(
+        findings(loaded),
+        [
+            "file `a/f.yaml` (line 6): object 'null\n' is missing root schema field",
+            "file `a/f.yaml` (line 7): object 'null\n' is missing root schema field",
+        ]
+    );
+}
+
+#[test]
 fn a_missing_or_empty_tree_is_an_error() {
     let load = |tree: &MemoryTree, root: &str| {
         let root = RelPath::parse(root).unwrap();
