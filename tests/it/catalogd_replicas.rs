@@ -171,6 +171,14 @@ async fn a_new_replica_is_ready_when_it_has_what_the_catalogs_ask_for() -> Resul
         world.create(name, json!({"ref": reference})).await?;
         world.unpacked(name, "True").await?;
     }
+    // One whose tag has moved on to what is no catalog: what is served is the old.
+    let (moving, _) = world.publish("fill:moving", &package("two")).await?;
+    let polled = json!({"ref": moving, "pollInterval": "1s"});
+    world.create("fill-c", polled).await?;
+    world.unpacked("fill-c", "True").await?;
+    world.publish("fill:moving", "{\"schema\":").await?;
+    let failing = world.unpacked("fill-c", "False").await?;
+    assert!(failing.resolved_source.is_none() && failing.content_image.is_some());
     // One that cannot be had at all is not waited for: there is nothing that it serves.
     let nowhere = json!({"ref": format!("{}/nowhere:v1", world.registry.host())});
     world.create("nowhere", nowhere).await?;
@@ -184,18 +192,18 @@ async fn a_new_replica_is_ready_when_it_has_what_the_catalogs_ask_for() -> Resul
         .logs(&world.suite)
         .explained(async || {
             let (status, text) = suite::get(probes, "/readyz").await?;
-            let lacks =
-                text.contains("[-]content failed: no content of 2 catalogs: fill-a, fill-b");
+            let lacks = text
+                .contains("[-]content failed: no content of 3 catalogs: fill-a, fill-b, fill-c");
             Ok((status == 500 && lacks).then_some(()).ok_or(text))
         })
         .await?;
     assert_eq!(suite::get(probes, "/healthz").await?.0, 200);
     world.registry.start_again().await?;
     world.suite.wait_ready(&replica).await?;
-    for name in ["fill-a", "fill-b"] {
+    for (name, of) in [("fill-a", "one"), ("fill-b", "one"), ("fill-c", "two")] {
         let url = world.url(&replica, name, "all.json")?;
         let served = world.http().await?.get(&url).send().await?.text().await?;
-        assert_eq!(served, package("one"));
+        assert_eq!(served, package(of));
     }
     Ok(())
 }

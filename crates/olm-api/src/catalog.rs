@@ -151,6 +151,10 @@ pub struct CatalogStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_digest: Option<String>,
 
+    /// contentImage is the image, by digest, that the served content was unpacked from. It stays while a later image cannot be unpacked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_image: Option<String>,
+
     /// lastUnpacked is when the served content was unpacked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_unpacked: Option<Time>,

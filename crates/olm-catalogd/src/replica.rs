@@ -329,14 +329,14 @@ struct Wanted<'a> {
     unpacked: Timestamp,
 }
 
-/// What is to be made for a Catalog; nothing while it is deleted, out of use or failing.
+/// What is to be made for a Catalog; nothing while it is deleted or out of use, or where nothing of
+/// it was ever served.
 fn wanted(catalog: &Catalog) -> Option<Wanted<'_>> {
     let wants = catalog.metadata.deletion_timestamp.is_none()
         && catalog.spec.availability == Availability::Available;
     let status: &CatalogStatus = catalog.status.as_ref().filter(|_| wants)?;
-    let image = status.resolved_source.as_ref()?.image.as_ref()?;
     Some(Wanted {
-        image: &image.resolved_ref,
+        image: status.content_image.as_deref()?,
         content: status.content_digest.as_deref()?,
         unpacked: status.last_unpacked.as_ref()?.0,
     })

@@ -86,6 +86,7 @@ pub(crate) fn project(
             rows.unpacked(true, unpack::SUCCESSFUL, &message);
             status.phase = Some(phase::UNPACKED.to_owned());
             status.observed_generation = generation;
+            status.content_image = Some(resolved.clone());
             status.resolved_source = Some(ResolvedCatalogSource {
                 kind: catalog.spec.source.kind.clone(),
                 image: Some(ResolvedImageSource {
@@ -103,8 +104,9 @@ pub(crate) fn project(
         } => {
             rows.failed(reason, message, *terminal, served);
             status.phase = Some(phase::FAILING.to_owned());
-            // What is served stays described (contentURL, contentDigest, lastUnpacked), so that
-            // readers who know the digest go on; what it was resolved from goes, as upstream does.
+            // What is served stays described (contentURL, contentDigest, contentImage, lastUnpacked),
+            // so that readers who know the digest go on and other replicas can still make it; what
+            // the spec was resolved to goes, as upstream does.
             status.resolved_source = None;
         }
         Outcome::Unavailable => {
@@ -118,6 +120,7 @@ pub(crate) fn project(
             status.resolved_source = None;
             status.content_url = None;
             status.content_digest = None;
+            status.content_image = None;
             status.last_unpacked = None;
         }
         Outcome::DeleteFailed(message) => {

@@ -88,6 +88,10 @@ fn a_success_says_what_is_served_and_from_what() {
         status.content_digest.as_deref(),
         Some(Digest::of(b"a").as_str())
     );
+    assert_eq!(
+        status.content_image.as_deref(),
+        Some("quay.io/cat@sha256:1")
+    );
     assert_eq!(status.last_unpacked, Some(Time(at(10))));
     assert_eq!(status.observed_generation, Some(3));
     let image = status
@@ -160,7 +164,10 @@ fn a_first_failure_says_only_what_failed() {
     assert_eq!(row(&status, "Ready").status, "False");
     assert!(conditions::get(&status.conditions, "Stalled").is_none());
     assert_eq!((status.content_url, status.content_digest), (None, None));
-    assert_eq!(status.observed_generation, None);
+    assert_eq!(
+        (status.content_image, status.observed_generation),
+        (None, None)
+    );
 }
 
 #[test]
@@ -175,6 +182,10 @@ fn a_failure_after_a_success_keeps_what_is_served_and_says_so() {
     assert_eq!(
         status.content_digest.as_deref(),
         Some(Digest::of(b"a").as_str())
+    );
+    assert_eq!(
+        status.content_image.as_deref(),
+        Some("quay.io/cat@sha256:1")
     );
     assert_eq!(status.last_unpacked, Some(Time(at(10))));
     assert_eq!(status.observed_generation, Some(1));
@@ -265,6 +276,7 @@ fn a_catalog_that_is_taken_out_of_use_says_so_and_describes_no_content() {
     assert_eq!(status.observed_generation, Some(2));
     assert_eq!((status.content_url, status.content_digest), (None, None));
     assert_eq!((status.resolved_source, status.last_unpacked), (None, None));
+    assert_eq!(status.content_image, None);
 }
 
 #[test]
