@@ -1,4 +1,5 @@
-//! The documents of a catalog file, normalised to lines: one line each, which reads back as itself.
+//! The documents of a catalog file, normalised to lines: one line each, which reads back as itself,
+//! and the same lines that reading the whole file at once gives.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -22,9 +23,22 @@ fuzz_target!(|data: &[u8]| {
         ControlFlow::Continue(())
     })
     .expect("a tree in memory can be walked");
+    if let Some(whole) = read_whole(data) {
+        assert_eq!(lines, whole);
+    }
     for item in read_lines(lines.as_bytes(), Reading::default()) {
         if item.is_err() {
             return;
         }
     }
 });
+
+/// The lines of a file that is held and decoded whole; `None` unless all of it can be read.
+fn read_whole(data: &[u8]) -> Option<String> {
+    let mut lines = String::new();
+    for document in olm_yaml::documents(data, &Limits::default().document) {
+        lines.push_str(&Meta::from_value(&document.ok()?.value).ok()?.line);
+        lines.push('\n');
+    }
+    Some(lines)
+}
