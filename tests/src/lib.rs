@@ -53,6 +53,7 @@ pub mod control_plane;
 pub mod demo;
 pub mod egress;
 pub mod fixture;
+pub mod git;
 mod instance;
 pub mod kubeconfig;
 pub mod pod;

@@ -1,6 +1,7 @@
 //! Content digests.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -80,7 +81,7 @@ pub enum DigestError {
     Hex,
 }
 
-/// Computes a [`Digest`] piece by piece.
+/// Computes a [`Digest`] piece by piece; what is written to it counts as well.
 #[derive(Debug, Clone, Default)]
 pub struct Hasher(Sha256);
 
@@ -98,6 +99,17 @@ impl Hasher {
     /// The digest of all bytes seen.
     pub fn finish(self) -> Digest {
         Digest(format!("{PREFIX}{}", hex::encode(self.0.finalize())))
+    }
+}
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -48,6 +48,7 @@ mod dir_tree;
 mod files;
 pub mod layers;
 pub mod pack;
+mod scratch;
 mod store;
 
 pub use self::atomic_dir::AtomicDir;
@@ -57,4 +58,5 @@ pub use self::files::{
     AtomicFile, FileError, create_dir_all, metadata, names, open, read_capped, remove_dir_all,
     remove_file, write_atomic,
 };
+pub use self::scratch::ScratchDir;
 pub use self::store::{Pending, Store, StoreError};

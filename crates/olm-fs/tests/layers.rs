@@ -539,3 +539,12 @@ proptest! {
         prop_assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
     }
 }
+
+#[test]
+fn an_archive_that_is_no_layer_has_no_whiteouts() {
+    let target = target();
+    let applier = Applier::new(&target.pending, PathFilter::all(), Caps::BUNDLE).unwrap();
+    let archive = Layer::default().file("a", "1").file(".wh.a", "2").end();
+    applier.of_archives().apply(archive.as_slice()).unwrap();
+    assert_eq!(listing(&target.pending.tree().unwrap()), ".wh.a=2 a=1");
+}

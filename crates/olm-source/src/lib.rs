@@ -5,9 +5,18 @@
 //! [`Store`](olm_fs::Store) already is not pulled again, and a reference by digest that is in it
 //! needs no network at all.
 //!
+//! | Source | What pins it | Stored under |
+//! |---|---|---|
+//! | [`image`] | the digest of manifest or index | that digest |
+//! | [`git`] | the commit | the digest of its files |
+//! | [`http`] | the digest of its files | that digest |
+//! | [`store_files`] (ConfigMaps, uploads) | the digest of its files | that digest |
+//!
 //! What it promises: a tree is whole, is what its digest names, and stayed within its
-//! [`Caps`](olm_fs::layers::Caps); memory is independent of the image's size; an error says in the
-//! words that users know what failed, and [whether trying again may help](SourceError::is_terminal).
+//! [`Caps`](olm_fs::layers::Caps); memory is independent of the content's size; git and web servers
+//! are asked only where the [`Guard`] lets them, and credentials go to the server that was named and
+//! to no other; an error says in the words that users know what failed, and
+//! [whether trying again may help](SourceError::is_terminal).
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,8 +35,18 @@
 //! # }
 //! ```
 
+mod content;
 mod error;
+pub mod git;
+mod guard;
+pub mod http;
 pub mod image;
+mod inside;
 mod pipe;
+mod web;
 
+pub use self::content::{ContentError, Stored, store_files};
 pub use self::error::SourceError;
+pub use self::guard::{Guard, GuardError};
+pub use self::inside::inside;
+pub use self::web::{BasicCredentials, Endpoint, WebAccess, WebError};

@@ -44,6 +44,7 @@ pub struct Applier {
     applied: Applied,
     compressed: u64,
     expanded: u64,
+    whiteouts: bool,
 }
 
 /// What was applied so far.
@@ -75,7 +76,16 @@ impl Applier {
             applied: Applied::default(),
             compressed: 0,
             expanded: 0,
+            whiteouts: true,
         })
+    }
+
+    /// Takes the archives for what they are and not for layers of an image: names that begin with
+    /// `.wh.` are names like any other.
+    #[must_use]
+    pub const fn of_archives(mut self) -> Self {
+        self.whiteouts = false;
+        self
     }
 
     /// What was applied so far.
@@ -91,6 +101,7 @@ impl Applier {
     pub fn apply(&mut self, layer: impl Read) -> Result<(), LayerError> {
         let meter = Meter::new(self.caps, self.compressed, self.expanded);
         let mut run = Run::new(&self.root, &self.filter, &self.caps, &mut self.applied);
+        run.whiteouts = self.whiteouts;
         let result = run.layer(layer, &meter);
         self.compressed = meter.compressed();
         self.expanded = meter.expanded();

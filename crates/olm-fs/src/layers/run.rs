@@ -24,6 +24,8 @@ pub(super) struct Run<'a> {
     filter: &'a PathFilter,
     caps: &'a Caps,
     applied: &'a mut Applied,
+    /// Whether names may be whiteouts.
+    pub(super) whiteouts: bool,
     /// What this layer put there itself, which its own whiteouts leave alone.
     written: BTreeSet<String>,
     /// Paths below which this layer has hidden everything lower already: hiding it once more is
@@ -45,6 +47,7 @@ impl<'a> Run<'a> {
             filter,
             caps,
             applied,
+            whiteouts: true,
             written: BTreeSet::new(),
             hidden: HashSet::new(),
             last: String::from("(first)"),
@@ -98,7 +101,9 @@ impl<'a> Run<'a> {
             reason: "it is not a relative path",
         })?;
         let name = path.as_str().rsplit('/').next().unwrap_or_default();
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+        if self.whiteouts
+            && let Some(hidden) = name.strip_prefix(WHITEOUT)
+        {
             return self.whiteout(&path, hidden, member);
         }
         if !self.filter.keeps(&path) {
