@@ -28,3 +28,7 @@ pub const REFRESH: &str = "core.rukpak.io/refresh";
 /// Set to `true` on a BundleDeployment that is being removed, it lets the removal go on although
 /// instances of its custom resource definitions remain.
 pub const ABANDON_INSTANCES: &str = "core.rukpak.io/abandon-instances";
+
+/// On a Secret: the hosts that what is in it may be sent to, with commas between them; `host`,
+/// `host:port` or `*.domain`. Without it any host that a source names.
+pub const ALLOWED_HOSTS: &str = "core.rukpak.io/allowed-hosts";

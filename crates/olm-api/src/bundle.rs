@@ -63,12 +63,11 @@ pub struct BundleSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSource>,
 
-    /// git is a repository that holds the content. Not supported yet.
+    /// git is a repository that holds the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git: Option<GitSource>,
 
     /// configMaps are ConfigMaps of the suite's namespace whose keys are the files of the content.
-    /// Not supported yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_maps: Option<Vec<ConfigMapSource>>,
 
@@ -76,7 +75,7 @@ pub struct BundleSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadSource>,
 
-    /// http is a tar.gz archive that is downloaded. Not supported yet.
+    /// http is a tar.gz archive that is downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSource>,
 }
@@ -98,7 +97,7 @@ pub struct ImageSource {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitSource {
-    /// repository is the URL of the repository.
+    /// repository is the URL of the repository: https, http, ssh, or USER@HOST:PATH for ssh.
     pub repository: String,
 
     /// ref says what to check out: exactly one of branch, tag and commit.
@@ -133,7 +132,11 @@ pub struct GitReference {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Authorization {
-    /// secret names a Secret of the suite's namespace with the credentials.
+    /// secret names a Secret of the suite's namespace with the credentials: username and password,
+    /// or for ssh ssh-privatekey and ssh-knownhosts; and in ca.crt authorities that the server's
+    /// certificate may be from. Its type is kubernetes.io/basic-auth or kubernetes.io/ssh-auth, or it
+    /// has the label core.rukpak.io/source-secret with the value "true". The annotation
+    /// core.rukpak.io/allowed-hosts limits it to hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<LocalReference>,
 
@@ -192,6 +195,11 @@ pub struct BundleStatus {
     /// is set once and reused, so that the same Bundle always means the same bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_source: Option<BundleSource>,
+
+    /// contentDigest is the digest that the content is stored under: of an image its own, otherwise
+    /// that of its files. It is set once; content that is fetched again must have the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_digest: Option<String>,
 
     /// contentURL is where the unpacked content is served.
     #[serde(

@@ -11,3 +11,7 @@ pub const BUNDLE_TEMPLATE_HASH: &str = "core.rukpak.io/bundle-template-hash";
 
 /// The value of [`OWNER_KIND`] on everything that a BundleDeployment owns.
 pub const OWNER_KIND_BUNDLE_DEPLOYMENT: &str = "BundleDeployment";
+
+/// With the value `true` on a Secret of the type `Opaque`: sources of Bundles may use it. Whoever may
+/// create a Bundle could otherwise have any Secret of the suite's namespace sent to a host of theirs.
+pub const SOURCE_SECRET: &str = "core.rukpak.io/source-secret";

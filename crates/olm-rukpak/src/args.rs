@@ -38,6 +38,10 @@ pub struct ManagerArgs {
     /// Flags that every process that pulls images has.
     #[command(flatten)]
     pub registry: RegistryArgs,
+
+    /// Let git and http sources of Bundles name hosts at loopback and link-local addresses
+    #[arg(long)]
+    pub allow_local_sources: bool,
 }
 
 /// Flags of `rukpak webhooks`.
@@ -81,6 +85,7 @@ mod tests {
         };
         assert_eq!(args.registry.plain_http_registry, ["a:5000", "b"]);
         assert!(args.common.leader_elect);
+        assert!(!args.allow_local_sources);
         let cli = Cli::try_parse_from(["rukpak", "webhooks", "--tls-san=127.0.0.1"]).unwrap();
         let Command::Webhooks(args) = cli.command else {
             panic!("another command")

@@ -8,8 +8,10 @@ use std::time::Duration;
 use olm_fs::layers::Caps;
 use olm_fs::{Digest, DirTree, Store, StoreError};
 use olm_registry::{Access, Client, Reference};
-use olm_source::SourceError;
+use olm_source::git::{self, GitError};
+use olm_source::http::{self, HttpError};
 use olm_source::image::{self, Fetched, Filter};
+use olm_source::{ContentError, Guard, SourceError, Stored, WebAccess};
 use olm_tree::RelPath;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
@@ -23,7 +25,8 @@ const SETTLE: Duration = Duration::from_mins(1);
 pub(crate) struct Contents {
     store: Store,
     registry: Client,
-    filter: Filter,
+    guard: Guard,
+    folders: Vec<RelPath>,
     shared: Arc<Shared>,
 }
 
@@ -38,23 +41,28 @@ struct Shared {
 }
 
 impl Contents {
-    /// Opens the store in `directory` and removes what a crash left half done.
+    /// Opens the store in `directory` and removes what a crash left half done. `guard` judges the
+    /// git and web servers that may be asked.
     ///
     /// # Errors
     ///
     /// The disk refuses.
-    pub(crate) fn open(directory: &Path, registry: Client) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        directory: &Path,
+        registry: Client,
+        guard: Guard,
+    ) -> Result<Self, StoreError> {
         let store = Store::open(&directory.join("bundles"))?;
         let swept = store.sweep()?;
         if swept > 0 {
             tracing::info!(swept, "removed what an earlier process left half done");
         }
         let folders = ["manifests", "metadata"].map(RelPath::parse);
-        let filter = Filter::Folders(folders.into_iter().flatten().collect());
         Ok(Self {
             store,
             registry,
-            filter,
+            guard,
+            folders: folders.into_iter().flatten().collect(),
             shared: Arc::default(),
         })
     }
@@ -75,13 +83,59 @@ impl Contents {
             &self.registry,
             reference,
             access,
-            &self.filter,
+            &Filter::Folders(self.folders.clone()),
             Caps::BUNDLE,
             &self.store,
         )
         .await?;
         self.touch(&fetched.digest);
         Ok(fetched)
+    }
+
+    /// Fetches a commit and stores the same folders of it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored then that was not there before.
+    pub(crate) async fn fetch_git(&self, request: &git::Request) -> Result<git::Fetched, GitError> {
+        let _filling = self.shared.filling.read().await;
+        let (guard, folders) = (&self.guard, &self.folders);
+        let fetched = git::fetch(request, guard, folders, Caps::BUNDLE, &self.store).await?;
+        self.touch(&fetched.stored.digest);
+        Ok(fetched)
+    }
+
+    /// Downloads an archive and stores the same folders of it.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored then that was not there before.
+    pub(crate) async fn fetch_http(
+        &self,
+        url: &str,
+        access: &WebAccess,
+    ) -> Result<Stored, HttpError> {
+        let _filling = self.shared.filling.read().await;
+        let (guard, folders) = (&self.guard, &self.folders);
+        let stored = http::fetch(url, access, guard, folders, Caps::BUNDLE, &self.store).await?;
+        self.touch(&stored.digest);
+        Ok(stored)
+    }
+
+    /// Stores the same folders of files that are in memory.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored then that was not there before.
+    pub(crate) async fn put(
+        &self,
+        mut files: Vec<(RelPath, Vec<u8>)>,
+    ) -> Result<Stored, ContentError> {
+        let _filling = self.shared.filling.read().await;
+        files.retain(|(path, _)| self.folders.iter().any(|folder| path.starts_with(folder)));
+        let stored = olm_source::store_files(files, &self.store).await?;
+        self.touch(&stored.digest);
+        Ok(stored)
     }
 
     /// The content of a digest, if it is stored.
@@ -205,7 +259,7 @@ mod tests {
     /// A store with one content for each letter, none of them used a moment ago.
     fn contents(directory: &Path, letters: &[char]) -> Contents {
         let registry = Client::new(ClientConfig::default()).unwrap();
-        let contents = Contents::open(directory, registry).unwrap();
+        let contents = Contents::open(directory, registry, Guard::default()).unwrap();
         for &letter in letters {
             let pending = contents.store.begin().unwrap();
             let path = RelPath::parse("manifests/a.yaml").unwrap();

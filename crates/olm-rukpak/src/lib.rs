@@ -41,6 +41,7 @@ mod messages;
 mod pin;
 mod process;
 pub mod rbac;
+mod source;
 mod undecodable;
 mod webhook;
 

@@ -14,6 +14,7 @@ use olm_runtime::certificates::{ServingCertificate, service_names};
 use olm_runtime::registry::RegistryArgsError;
 use olm_runtime::{Chain, Controller, ObjectRef, Process, ProcessError, Watch};
 use olm_serve::{BindError, Server};
+use olm_source::Guard;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +72,8 @@ pub enum RunError {
 /// [`RunError`]: what kept the process from starting, or ended it.
 pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
     let mut process = Process::start(COMPONENT_RUKPAK, &args.common).await?;
-    let contents = Contents::open(&args.storage_dir, args.registry.client()?)?;
+    let guard = Guard::new(args.allow_local_sources);
+    let contents = Contents::open(&args.storage_dir, args.registry.client()?, guard)?;
     let client = process.clients().short.clone();
     // Watches stay silent for minutes, so they need a client without a read timeout.
     let streaming = process.clients().streaming.clone();

@@ -30,7 +30,10 @@ impl RukpakCluster {
     pub(super) async fn start() -> Result<Self> {
         let cluster = ControlPlane::own().await?;
         let registry = Registry::start(RegistryOptions::default()).await?;
-        let options = SuiteOptions::plain_http([registry.host()]);
+        let mut options = SuiteOptions::plain_http([registry.host()]);
+        // git and web servers of tests are on this machine.
+        let local = vec!["--allow-local-sources".to_owned()];
+        options.arguments.insert("rukpak".to_owned(), local);
         let suite = Suite::start_only(&cluster, options, &["rukpak-webhooks", "rukpak"]).await?;
         let client = cluster.client().await?;
         Ok(Self {

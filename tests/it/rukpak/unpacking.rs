@@ -6,6 +6,7 @@ use olm_tests::Wait;
 use serde_json::json;
 
 use super::cluster::{PLAIN, RukpakCluster};
+use super::contents;
 use super::objects::{config_map, image, namespace};
 use super::status::{pinned, why};
 
@@ -28,7 +29,7 @@ async fn a_bundle_is_unpacked_pinned_and_never_moves() -> Result<()> {
     fixture.push("plain:v1", &second).await?;
     fixture.suite.kill("rukpak")?;
     let storage = fixture.suite.directory().to_owned();
-    let removed = remove_contents(&storage)?;
+    let removed = contents::remove_all(&storage)?;
     ensure!(
         removed > 0,
         "nothing was stored below {}",
@@ -37,7 +38,7 @@ async fn a_bundle_is_unpacked_pinned_and_never_moves() -> Result<()> {
     fixture.suite.start_component("rukpak").await?;
     Wait::new("the content is fetched again")
         .logs(&fixture.suite)
-        .value(async || Ok((count_contents(&storage)? >= removed).then_some(())))
+        .value(async || Ok((contents::count(&storage)? >= removed).then_some(())))
         .await?;
     let again = fixture.unpacked("plain", "UnpackSuccessful").await?;
     assert_eq!(pinned(&again), pin);
@@ -53,43 +54,6 @@ async fn a_bundle_is_unpacked_pinned_and_never_moves() -> Result<()> {
         .await
 }
 
-/// Removes the stored contents below a folder; how many there were.
-fn remove_contents(below: &std::path::Path) -> Result<usize> {
-    let found = contents(below)?;
-    for content in &found {
-        std::fs::remove_dir_all(content)?;
-    }
-    Ok(found.len())
-}
-
-fn count_contents(below: &std::path::Path) -> Result<usize> {
-    Ok(contents(below)?.len())
-}
-
-fn contents(below: &std::path::Path) -> Result<Vec<std::path::PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![below.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if !path.is_dir() {
-                continue;
-            }
-            if name.starts_with("sha256:") {
-                found.push(path);
-            } else {
-                folders.push(path);
-            }
-        }
-    }
-    Ok(found)
-}
-
 #[tokio::test]
 async fn content_that_is_no_bundle_says_so_in_known_words() -> Result<()> {
     let fixture = RukpakCluster::start().await?;
@@ -103,8 +67,7 @@ async fn content_that_is_no_bundle_says_so_in_known_words() -> Result<()> {
     ];
     let subdir = fixture.push("subdir:v1", &folders).await?;
     let absent = format!("{}/plain:absent", fixture.registry.host());
-    let git = json!({"type": "git", "git": {"repository": "https://example.com/a",
-                     "ref": {"tag": "v1"}}});
+    let unknown = json!({"type": "ftp", "image": {"ref": "a"}});
     fixture
         .create("unknown-class", "non-existent-class-name", image(&empty))
         .await?;
@@ -121,9 +84,9 @@ async fn content_that_is_no_bundle_says_so_in_known_words() -> Result<()> {
              \"manifests\" directory of the bundle image filesystem: found \"manifests/subdir\"",
         ),
         (
-            "git",
-            git,
-            "source bundle content: source type \"git\" is not supported",
+            "unknown-type",
+            unknown,
+            "source bundle content: source type \"ftp\" not supported",
         ),
         ("absent", image(&absent), "source bundle content: "),
         (

@@ -2,15 +2,13 @@
 
 use olm_api::names;
 use olm_fs::StoreError;
-use olm_registry::ReferenceError;
 use olm_runtime::phase::TimedOut;
-use olm_runtime::pull_secret::PullSecretError;
 use olm_runtime::status::StatusError;
 use olm_runtime::{Failure, Retry};
-use olm_source::SourceError;
 
 use crate::format::FormatError;
 use crate::messages;
+use crate::source::FetchError;
 
 /// Why a Bundle cannot be unpacked or removed.
 #[derive(Debug, thiserror::Error)]
@@ -23,31 +21,9 @@ pub(crate) enum BundleError {
         registry = names::PROVISIONER_REGISTRY
     )]
     UnsupportedClass(String),
-    /// Content of this type of source is not fetched.
-    #[error("source type \"{0}\" is not supported")]
-    UnsupportedSource(String),
-    /// The source says that it is an image and names none.
-    #[error("bundle source image configuration is unset")]
-    NoImage,
-    /// The name of the image cannot be read.
-    #[error("error parsing image reference `{reference}`")]
-    Reference {
-        /// The name.
-        reference: String,
-        /// What is wrong with it.
-        source: ReferenceError,
-    },
-    /// The credentials cannot be read.
+    /// The content cannot be fetched.
     #[error(transparent)]
-    PullSecret(#[from] PullSecretError),
-    /// The image cannot be fetched.
-    #[error("{source}")]
-    Source {
-        /// Why not.
-        source: SourceError,
-        /// Whether it never can be.
-        is_terminal: bool,
-    },
+    Fetch(#[from] FetchError),
     /// The content is not a bundle.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -82,9 +58,7 @@ impl Failure for BundleError {
     fn reason(&self) -> &'static str {
         match self {
             Self::UnsupportedClass(_) => "UnsupportedClass",
-            Self::UnsupportedSource(_) | Self::NoImage | Self::Reference { .. } => "InvalidSource",
-            Self::PullSecret(_) => "PullSecretFailed",
-            Self::Source { .. } => "SourceFailed",
+            Self::Fetch(error) => error.reason(),
             Self::Format(_) => "InvalidBundle",
             Self::Store(_) => "StoreFailed",
             Self::TimedOut(_) => "TimedOut",
@@ -96,14 +70,8 @@ impl Failure for BundleError {
     fn retry(&self) -> Retry {
         match self {
             // The spec cannot change, and the same content is as unfit the next time.
-            Self::UnsupportedClass(_)
-            | Self::UnsupportedSource(_)
-            | Self::NoImage
-            | Self::Reference { .. }
-            | Self::Format(_)
-            | Self::Source {
-                is_terminal: true, ..
-            } => Retry::OnChange,
+            Self::UnsupportedClass(_) | Self::Format(_) => Retry::OnChange,
+            Self::Fetch(error) if error.is_terminal() => Retry::OnChange,
             _ => Retry::Backoff,
         }
     }

@@ -20,6 +20,7 @@ use olm_runtime::status::StatusWriter;
 
 use crate::contents::Contents;
 use crate::pin;
+use crate::source::Sources;
 
 /// Reconciles Bundles of the classes that this controller knows.
 pub(crate) struct BundleReconciler {
@@ -28,12 +29,12 @@ pub(crate) struct BundleReconciler {
     status: StatusWriter,
     events: Events,
     contents: Contents,
+    sources: Sources,
     references: References,
-    system_namespace: String,
     fetch_within: Duration,
 }
 
-/// Longest time for one image.
+/// Longest time for one source.
 const FETCH_WITHIN: Duration = Duration::from_mins(8);
 
 impl BundleReconciler {
@@ -48,11 +49,11 @@ impl BundleReconciler {
             bundles: Api::all(client.clone()),
             status: StatusWriter::new(client.clone(), names::MANAGER_RUKPAK)
                 .owning_conditions(&status::OWNED),
+            sources: Sources::new(client.clone(), system_namespace, contents.clone()),
             client,
             events,
             contents,
             references,
-            system_namespace,
             fetch_within: FETCH_WITHIN,
         }
     }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource as _, ResourceExt as _};
-use olm_api::bundle::{Bundle, BundleSource};
+use olm_api::bundle::Bundle;
 use olm_api::conditions::UNPACKED;
 use olm_api::names::FINALIZER_BUNDLE;
-use olm_registry::{Access, Reference};
-use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer, pull_secret};
+use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer};
 use olm_source::SourceError;
 use olm_tree::MemoryTree;
 
 use super::BundleReconciler;
 use super::error::BundleError;
-use super::status::{self, Outcome};
+use super::status::{self, Outcome, Pin};
 use crate::contents::blocking;
 use crate::format::{self, Format};
+use crate::source::{FetchError, Kind};
 use crate::{messages, pin};
 
 #[async_trait]
@@ -48,8 +48,8 @@ impl Reconciler for BundleReconciler {
             .await
             .map_err(|source| BundleError::Api("add the finalizer to", source))?;
         match self.unpack(&object, format, pass).await {
-            Ok(source) => {
-                self.report(&object, &Outcome::Unpacked(Box::new(source)), pass)
+            Ok(pin) => {
+                self.report(&object, &Outcome::Unpacked(Box::new(pin)), pass)
                     .await?;
                 Ok(Action::AwaitChange)
             }
@@ -98,55 +98,46 @@ impl BundleReconciler {
         object: &Bundle,
         format: Format,
         pass: &Pass,
-    ) -> Result<BundleSource, BundleError> {
+    ) -> Result<Pin, BundleError> {
         let source = &object.spec.source;
-        if source.kind != "image" {
-            return Err(BundleError::UnsupportedSource(source.kind.clone()));
-        }
-        let image = source.image.as_ref().ok_or(BundleError::NoImage)?;
+        Kind::of(source)?;
         let pinned = object.status.as_ref().and_then(|status| {
             let resolved = status.resolved_source.clone()?;
-            Some((
-                resolved,
-                pin::reference(status)?.to_owned(),
-                pin::digest(status)?,
-            ))
+            let digest = pin::digest(status)?;
+            Some(Pin { resolved, digest })
         });
-        if let Some((resolved, _, digest)) = &pinned
-            && self.contents.get(digest).await?.is_some()
+        if let Some(pinned) = &pinned
+            && self.contents.get(&pinned.digest).await?.is_some()
         {
-            return Ok(resolved.clone());
+            return Ok(pinned.clone());
         }
-        let text = pinned
-            .as_ref()
-            .map_or(&image.reference, |(_, reference, _)| reference);
-        let reference = Reference::parse(text).map_err(|source| BundleError::Reference {
-            reference: text.clone(),
-            source,
-        })?;
         if !status::is_failing(object) {
             self.report(object, &Outcome::Unpacking, pass).await?;
         }
+        let resolved = pinned.as_ref().map(|pinned| &pinned.resolved);
         let fetched = pass
-            .phase("fetch", self.fetch_within, async {
-                let secret = image.pull_secret.as_deref();
-                let credentials =
-                    pull_secret::read(&self.client, &self.system_namespace, secret, &reference)
-                        .await?;
-                let access = Access {
-                    credentials,
-                    tls_verify: true,
-                };
-                let fetched = self.contents.fetch(&reference, &access).await;
-                fetched.map_err(|source| unfetched(source, format, &reference))
-            })
-            .await??;
+            .phase(
+                "fetch",
+                self.fetch_within,
+                Box::pin(self.sources.fetch(source, resolved)),
+            )
+            .await?
+            .map_err(|error| unfetched(error, format))?;
+        if let Some(pinned) = pinned {
+            if pinned.digest != fetched.digest {
+                return Err(BundleError::Fetch(FetchError::Moved {
+                    expected: pinned.digest,
+                    found: fetched.digest,
+                }));
+            }
+            return Ok(pinned);
+        }
         let tree = fetched.tree;
         blocking(move || format.check(&tree)).await?;
-        tracing::info!(bundle = %object.name_any(), resolved = %fetched.resolved, "unpacked");
-        Ok(match pinned {
-            Some((resolved, ..)) => resolved,
-            None => pin::source(fetched.resolved.to_string()),
+        tracing::info!(bundle = %object.name_any(), digest = %fetched.digest, "unpacked");
+        Ok(Pin {
+            resolved: fetched.resolved,
+            digest: fetched.digest,
         })
     }
 
@@ -208,15 +199,12 @@ impl BundleReconciler {
 }
 
 /// An image without any folder of a bundle is an empty bundle, and refused in the words for that.
-fn unfetched(source: SourceError, format: Format, reference: &Reference) -> BundleError {
-    if let SourceError::Empty { .. } = source
+fn unfetched(error: FetchError, format: Format) -> BundleError {
+    if let FetchError::Image { source, .. } = &error
+        && matches!(**source, SourceError::Empty { .. })
         && let Err(error) = format.check(&MemoryTree::new())
     {
         return error.into();
     }
-    let is_terminal = source.is_terminal(reference);
-    BundleError::Source {
-        source,
-        is_terminal,
-    }
+    error.into()
 }

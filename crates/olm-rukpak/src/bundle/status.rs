@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use olm_api::bundle::{Bundle, BundleSource, BundleStatus};
 use olm_api::conditions::{READY, UNPACKED, phase, unpack};
+use olm_fs::Digest;
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
@@ -10,13 +11,22 @@ use crate::messages;
 /// The condition types that this controller writes.
 pub(crate) const OWNED: [&str; 2] = [READY, UNPACKED];
 
+/// What a Bundle was unpacked from, and what it is stored under.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pin {
+    /// The source, with everything that moves replaced by what it resolved to.
+    pub(crate) resolved: BundleSource,
+    /// The digest of the content.
+    pub(crate) digest: Digest,
+}
+
 /// How a Bundle stands after a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     /// The content is about to be fetched.
     Unpacking,
     /// The content is stored; what the source resolved to.
-    Unpacked(Box<BundleSource>),
+    Unpacked(Box<Pin>),
     /// The content cannot be had or is not fit; why.
     Failing(String),
     /// The clean-up before deletion failed; why.
@@ -63,12 +73,14 @@ pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> Bun
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation;
     let (phase, truth, reason, message) = outcome.words(&object.spec.source.kind);
+    let (resolved_source, content_digest) = match outcome {
+        Outcome::Unpacked(pin) => (Some(pin.resolved.clone()), Some(pin.digest.to_string())),
+        _ => (before.resolved_source, before.content_digest),
+    };
     let mut status = BundleStatus {
         phase: Some(phase.to_owned()),
-        resolved_source: match outcome {
-            Outcome::Unpacked(source) => Some(source.as_ref().clone()),
-            _ => before.resolved_source,
-        },
+        resolved_source,
+        content_digest,
         content_url: None,
         observed_generation: generation,
         conditions: conditions::owned(&before.conditions, &OWNED),
@@ -110,8 +122,15 @@ mod tests {
         bundle
     }
 
-    fn resolved() -> BundleSource {
-        pin::source(format!("a/b@sha256:{}", "0".repeat(64)))
+    fn resolved() -> Pin {
+        let source = BundleSource {
+            kind: "upload".to_owned(),
+            ..BundleSource::default()
+        };
+        Pin {
+            resolved: source,
+            digest: Digest::of(b""),
+        }
     }
 
     #[rstest]
@@ -159,7 +178,8 @@ mod tests {
         ));
         for outcome in [Outcome::Unpacking, Outcome::Failing("no".into())] {
             let status = project(&bundle, &outcome, now);
-            assert_eq!(status.resolved_source, Some(resolved()));
+            assert_eq!(status.resolved_source, Some(resolved().resolved));
+            assert_eq!(pin::digest(&status), Some(resolved().digest));
         }
     }
 }

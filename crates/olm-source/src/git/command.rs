@@ -176,7 +176,11 @@ impl Running {
         if status.success() {
             return Ok(());
         }
-        let text = shown(&String::from_utf8_lossy(&text));
+        let text = String::from_utf8_lossy(&text);
+        if text.contains("Host key verification failed") {
+            return Err(GitError::HostKey);
+        }
+        let text = shown(&text);
         // 25 is SIGXFSZ, which the limit of files raises.
         if text.contains("signal 25") || text.contains("File too large") {
             return Err(GitError::TooLarge { limit: MAX_PACK });

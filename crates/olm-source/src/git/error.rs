@@ -69,6 +69,12 @@ pub enum GitError {
          with (insecureSkipVerify goes without)"
     )]
     NoKnownHosts,
+    /// An ssh server is another than the one that is known, or was not known at all.
+    #[error(
+        "bundle unpack git clone error: Host key verification failed: the server's key is not in \
+         `ssh-knownhosts`"
+    )]
+    HostKey,
     /// The branch or tag is not there.
     #[error("bundle unpack git clone error: couldn't find remote ref {0:?}")]
     NoReference(String),

@@ -1,8 +1,8 @@
 //! Content from a git repository.
 //!
-//! git itself fetches, hardened as [`command`] says; nothing is ever checked out. The commit's files
-//! come as an archive through the same limits as layers of images, so submodules are empty, links
-//! are left out, and no attribute of the repository changes a byte.
+//! git itself fetches, with no configuration but its caller's; nothing is ever checked out. The
+//! commit's files come as an archive through the same limits as layers of images, so submodules are
+//! empty, links are left out, and no attribute of the repository changes a byte.
 
 mod command;
 mod error;

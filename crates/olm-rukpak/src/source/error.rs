@@ -1,0 +1,98 @@
+//! Why a source gave no content.
+
+use olm_fs::Digest;
+use olm_registry::ReferenceError;
+use olm_runtime::pull_secret::PullSecretError;
+use olm_source::git::GitError;
+use olm_source::http::HttpError;
+use olm_source::{ContentError, SourceError};
+
+use super::config_maps::ConfigMapsError;
+use super::secret::SecretError;
+
+/// Why content cannot be fetched. Everything but [`FetchError::Moved`] may be said before anything is
+/// stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum FetchError {
+    /// Content of this type of source is not fetched.
+    #[error("source type \"{0}\" not supported")]
+    UnsupportedType(String),
+    /// The source says that it is of a type and does not describe one.
+    #[error("bundle source {0} configuration is unset")]
+    Unset(&'static str),
+    /// The name of the image cannot be read.
+    #[error("error parsing image reference `{reference}`")]
+    Reference {
+        /// The name.
+        reference: String,
+        /// What is wrong with it.
+        source: ReferenceError,
+    },
+    /// The credentials of the registry cannot be read.
+    #[error(transparent)]
+    PullSecret(#[from] PullSecretError),
+    /// The image cannot be fetched.
+    #[error("{source}")]
+    Image {
+        /// Why not.
+        source: Box<SourceError>,
+        /// Whether it never can be.
+        is_terminal: bool,
+    },
+    /// The credentials of a git or web server cannot be used.
+    #[error("configuring Auth error")]
+    Secret(#[from] SecretError),
+    /// The repository gives nothing.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The web server gives nothing.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The ConfigMaps give nothing.
+    #[error(transparent)]
+    ConfigMaps(#[from] ConfigMapsError),
+    /// The content cannot be stored.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The source has other content now.
+    #[error(
+        "the source no longer has what was unpacked first: expected files with the digest \
+         {expected}, found {found}"
+    )]
+    Moved {
+        /// What the Bundle is pinned to.
+        expected: Digest,
+        /// What is there.
+        found: Digest,
+    },
+}
+
+impl FetchError {
+    /// What metrics call it.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::UnsupportedType(_) | Self::Unset(_) | Self::Reference { .. } => "InvalidSource",
+            Self::PullSecret(_) => "PullSecretFailed",
+            Self::Secret(_) => "SecretFailed",
+            Self::Image { .. }
+            | Self::Git(_)
+            | Self::Http(_)
+            | Self::ConfigMaps(_)
+            | Self::Content(_) => "SourceFailed",
+            Self::Moved { .. } => "SourceMoved",
+        }
+    }
+
+    /// Whether trying again is useless, as the spec of a Bundle never changes.
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self {
+            Self::UnsupportedType(_) | Self::Unset(_) | Self::Reference { .. } => true,
+            Self::Image { is_terminal, .. } => *is_terminal,
+            Self::Git(error) => error.is_terminal(),
+            Self::Http(error) => error.is_terminal(),
+            Self::ConfigMaps(error) => error.is_terminal(),
+            Self::PullSecret(_) | Self::Secret(_) | Self::Content(_) | Self::Moved { .. } => false,
+        }
+    }
+}

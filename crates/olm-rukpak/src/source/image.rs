@@ -1,0 +1,53 @@
+//! Content of images.
+
+use olm_api::bundle::{BundleSource, ImageSource};
+use olm_registry::{Access, Reference};
+use olm_runtime::pull_secret;
+
+use super::{FetchError, Fetched, Sources};
+
+impl Sources {
+    pub(super) async fn image(
+        &self,
+        source: &BundleSource,
+        pinned: Option<&BundleSource>,
+    ) -> Result<Fetched, FetchError> {
+        let image = source.image.as_ref().ok_or(FetchError::Unset("image"))?;
+        let pinned = pinned.and_then(|pinned| pinned.image.as_ref());
+        let text = &pinned.unwrap_or(image).reference;
+        let reference = Reference::parse(text).map_err(|source| FetchError::Reference {
+            reference: text.clone(),
+            source,
+        })?;
+        let secret = image.pull_secret.as_deref();
+        let credentials =
+            pull_secret::read(&self.client, &self.namespace, secret, &reference).await?;
+        let access = Access {
+            credentials,
+            tls_verify: true,
+        };
+        let fetched = self.contents.fetch(&reference, &access).await;
+        let fetched = fetched.map_err(|source| FetchError::Image {
+            is_terminal: source.is_terminal(&reference),
+            source: Box::new(source),
+        })?;
+        Ok(Fetched {
+            resolved: resolved(fetched.resolved.to_string()),
+            digest: fetched.digest,
+            tree: fetched.tree,
+        })
+    }
+}
+
+/// The source of an image, with the tag replaced by what it resolved to. The pull secret is left
+/// out, as upstream does.
+pub(super) fn resolved(reference: String) -> BundleSource {
+    BundleSource {
+        kind: "image".to_owned(),
+        image: Some(ImageSource {
+            reference,
+            pull_secret: None,
+        }),
+        ..BundleSource::default()
+    }
+}
