@@ -71,10 +71,11 @@ pub(crate) fn name_too_long(name: &str, limit: usize) -> String {
 
 /// `Resolved` of an Operator whose package another one has.
 pub(crate) fn duplicate_package(package: &str, other: &str) -> String {
-    format!(
-        "package {package:?} is already asked for by Operator {other:?}, delete one of the two: \
-         duplicate identifier \"required package {package}\" in input"
-    )
+    let refusal = olm_resolver::Refusal::Duplicate {
+        package: package.to_owned(),
+        other: other.to_owned(),
+    };
+    refusal.to_string()
 }
 
 /// What is added to a refusal while a catalog that may hold the answer cannot be read.

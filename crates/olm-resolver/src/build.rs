@@ -1,7 +1,7 @@
 //! From the documents of a catalog to its compact form.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use olm_error::Chain;
@@ -11,12 +11,16 @@ use olm_semver::{Version, blang};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::constraint::Constraint;
 use crate::model::{Api, Bundle, Catalog, ChannelEdge, Package, Requirement, legacy_release};
 use crate::rank::rank_equal_versions;
 
 /// The media type whose bundles may carry their release in the build metadata of their version;
 /// also that of bundles which name none.
 const REGISTRY_V1: &str = "registry+v1";
+
+/// Longest value of a property that is kept for rules, in bytes.
+const MAX_PROPERTY: usize = 4096;
 
 /// Collects the documents of a catalog in any order.
 #[derive(Debug, Default)]
@@ -116,11 +120,7 @@ impl CatalogBuilder {
                 (package.name.clone(), package)
             })
             .collect();
-        Catalog {
-            name: catalog,
-            priority: self.priority,
-            packages,
-        }
+        Catalog::new(catalog, self.priority, packages)
     }
 }
 
@@ -150,7 +150,14 @@ impl Collected {
             }
         }
         let mut channel_messages = BTreeMap::new();
+        // How many channels hold a bundle, and in how many another entry skips it.
+        let mut held: Vec<(usize, usize)> = vec![(0, 0); bundles.len()];
         for (channel, entries) in channels {
+            let skipped: HashSet<String> = entries
+                .iter()
+                .flat_map(|entry| entry.skips.iter().filter(|name| **name != entry.name))
+                .cloned()
+                .collect();
             for entry in entries {
                 let Some(bundle) = positions
                     .get(&entry.name)
@@ -162,6 +169,13 @@ impl Collected {
                     ));
                     continue;
                 };
+                if let Some((holding, skipping)) =
+                    positions.get(&entry.name).and_then(|at| held.get_mut(*at))
+                {
+                    *holding += 1;
+                    *skipping += usize::from(skipped.contains(&entry.name));
+                }
+                bundle.in_default_channel |= channel == default_channel;
                 let edge = edge(&channel, entry, &mut notes);
                 bundle.entries.push(edge);
             }
@@ -188,6 +202,9 @@ impl Collected {
                 }
                 _ => {}
             }
+        }
+        for (bundle, (holding, skipping)) in bundles.iter_mut().zip(held) {
+            bundle.skipped = holding > 0 && holding == skipping;
         }
         rank_equal_versions(&mut bundles);
         Package {
@@ -234,6 +251,11 @@ struct PackageValue {
 struct RequiredPackage {
     package_name: String,
     version_range: String,
+}
+
+#[derive(Deserialize)]
+struct LabelValue {
+    label: String,
 }
 
 #[derive(Deserialize)]
@@ -286,6 +308,11 @@ fn compact(catalog: &str, bundle: schema::Bundle) -> Bundle {
         provides: of_type(&properties, "olm.gvk")
             .filter_map(|property| parse::<ApiValue>(property).ok().map(Api::from))
             .collect(),
+        labels: of_type(&properties, "olm.label")
+            .filter_map(|property| parse::<LabelValue>(property).ok())
+            .map(|value| value.label)
+            .collect(),
+        properties: properties.iter().filter_map(further).collect(),
         withdrawn: of_type(&properties, "olm.deprecated").next().is_some(),
         min_kube_version: csv
             .min_kube_version
@@ -299,7 +326,24 @@ fn compact(catalog: &str, bundle: schema::Bundle) -> Bundle {
         entries: Vec::new(),
         deprecated: None,
         supersedes: 0,
+        in_default_channel: false,
+        skipped: false,
     }
+}
+
+/// A property that is kept as it is, for rules.
+fn further(property: &Property) -> Option<(String, String)> {
+    const ELSEWHERE: [&str; 6] = [
+        "olm.package",
+        "olm.gvk",
+        "olm.label",
+        "olm.csv.metadata",
+        "olm.bundle.object",
+        "olm.bundle.object.ref",
+    ];
+    let (type_, value) = (property.type_.as_str(), property.value.get());
+    (!ELSEWHERE.contains(&type_) && value.len() <= MAX_PROPERTY)
+        .then(|| (type_.to_owned(), value.to_owned()))
 }
 
 fn of_type<'a>(properties: &'a [Property], type_: &'a str) -> impl Iterator<Item = &'a Property> {
@@ -381,7 +425,13 @@ fn requirements(bundle: &str, properties: &[Property]) -> Result<Vec<Requirement
             "olm.gvk.required" => {
                 Requirement::Api(parse::<ApiValue>(property).map_err(wrap)?.into())
             }
-            "olm.constraint" => Requirement::Constraint,
+            "olm.label.required" => {
+                Requirement::Label(parse::<LabelValue>(property).map_err(wrap)?.label)
+            }
+            "olm.constraint" => {
+                let constraint = Constraint::parse(property.value.get()).map_err(wrap)?;
+                Requirement::Constraint(Box::new(constraint))
+            }
             _ => continue,
         });
     }

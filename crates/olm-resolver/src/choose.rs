@@ -1,15 +1,15 @@
 //! The best candidate for one request.
 
-use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use olm_semver::Version;
 use olm_semver::masterminds::{Constraint, PrereleaseMode};
 
+use crate::candidates::{Candidate, Survey};
 use crate::edges::{EdgeMode, Installed, Origin};
 use crate::eligibility::{Facts, eligibility};
-use crate::model::{Bundle, Catalog, INSTALLED_CATALOG, Package, label, legacy_release};
+use crate::joint::unlisted;
+use crate::model::{Bundle, Catalog, label};
 use crate::refusal::{EdgeRefusal, Refusal};
 use crate::way::next_step;
 
@@ -40,22 +40,26 @@ pub struct Request {
     pub installed: Option<Installed>,
 }
 
+impl Request {
+    /// What it asks for of the package, for texts.
+    pub(crate) fn wish(&self) -> String {
+        match (&self.version, &self.channel) {
+            (Some(version), Some(channel)) => format!("{version} in channel {channel:?}"),
+            (Some(version), None) => version.to_string(),
+            (None, Some(channel)) => format!("channel {channel:?}"),
+            (None, None) => "any version".to_owned(),
+        }
+    }
+}
+
 /// What was chosen.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// The bundle, which names its catalog: [`INSTALLED_CATALOG`] if it is installed but no catalog
+    /// The bundle, which names its catalog: [`crate::INSTALLED_CATALOG`] if it is installed but no catalog
     /// offers it any more.
     pub bundle: Arc<Bundle>,
     /// Whether it is the installed bundle.
     pub stays: bool,
-}
-
-/// A candidate with what orders it.
-#[derive(Debug, Clone, Copy)]
-struct Candidate<'a> {
-    catalog: &'a Catalog,
-    package: &'a Package,
-    bundle: &'a Arc<Bundle>,
 }
 
 /// Chooses the best candidate; see the crate's documentation for what that is.
@@ -69,104 +73,71 @@ pub fn choose(
     mode: EdgeMode,
     facts: &Facts,
 ) -> Result<Choice, Refusal> {
-    let mut offered: Vec<Candidate<'_>> = catalogs
-        .iter()
-        .filter_map(|catalog| Some((*catalog, catalog.package(&request.package)?)))
-        .flat_map(|(catalog, package)| {
-            package.bundles.iter().map(move |bundle| Candidate {
-                catalog,
-                package,
-                bundle,
-            })
-        })
-        .collect();
-    let channel = request.channel.as_deref();
-    offered.sort_by(|a, b| a.order(b, channel));
-
-    let in_channel = |candidate: &&Candidate<'_>| {
-        channel.is_none_or(|channel| {
-            candidate
-                .bundle
-                .entries
-                .iter()
-                .any(|edge| edge.channel == channel)
-        })
-    };
-    let in_range = |candidate: &&Candidate<'_>, prereleases: PrereleaseMode| {
-        request.version.as_ref().is_none_or(|constraint| {
-            let version = candidate.bundle.version.as_ref();
-            version.is_ok_and(|version| constraint.matches(version, prereleases))
-        })
-    };
-    let origin = origin(&offered, request);
-    let bound = origin.filter(|_| request.policy == Policy::Enforce);
-
-    let asked: Vec<Candidate<'_>> = offered
-        .iter()
-        .filter(in_channel)
-        .filter(|candidate| in_range(candidate, PrereleaseMode::default()))
-        .copied()
-        .collect();
-    let stays = |bundle: &Bundle| origin.is_some_and(|origin| origin.is(bundle));
-    let mut reasons = Vec::new();
-    let usable: Vec<Candidate<'_>> = asked
-        .iter()
-        .filter(|candidate| match eligibility(candidate.bundle, facts) {
-            Ok(()) => true,
-            // What runs may go on running.
-            Err(_) if stays(candidate.bundle) => true,
-            Err(reason) => {
-                reasons.push((candidate.bundle.label(), reason));
-                false
-            }
-        })
-        .copied()
-        .collect();
-    let mut reachable = usable.clone();
-    if let Some(origin) = bound {
-        reachable.retain(|candidate| {
-            origin.is(candidate.bundle) || origin.leads_to(candidate.bundle, mode, channel)
-        });
-    }
+    let survey = Survey::new(catalogs, request, mode, facts);
+    let reachable = survey.reachable();
     if let Some(best) = reachable.first() {
-        return decide(best, &reachable, request, &stays);
-    }
-    if let Some(kept) = origin.and_then(|origin| kept(&offered, request, origin)) {
-        return Ok(Choice {
+        unambiguous(best, &reachable, request, survey.origin)
+    } else if let Some(kept) = survey
+        .origin
+        .and_then(|o| kept(&survey.offered, request, o))
+    {
+        Ok(Choice {
             bundle: Arc::new(kept),
             stays: true,
-        });
+        })
+    } else {
+        Err(refusal(&survey, request, mode, facts))
     }
-    if asked.is_empty() {
-        return Err(Refusal::NotFound {
+}
+
+/// Why nothing can be chosen.
+pub(crate) fn refusal(
+    survey: &Survey<'_>,
+    request: &Request,
+    mode: EdgeMode,
+    facts: &Facts,
+) -> Refusal {
+    if survey.asked.is_empty() {
+        return Refusal::NotFound {
             package: request.package.clone(),
             version: request.version.as_ref().map(ToString::to_string),
             channel: request.channel.clone(),
-            only_prereleases: offered
-                .iter()
-                .filter(in_channel)
-                .any(|candidate| in_range(&candidate, PrereleaseMode::Include)),
-        });
+            only_prereleases: survey.has_prereleases(request),
+        };
     }
-    match (usable.is_empty(), origin) {
-        (false, Some(origin)) => Err(edge_refusal(
-            &offered, &usable, request, origin, mode, facts,
-        )),
-        _ => Err(Refusal::Ineligible {
+    let usable: Vec<Candidate<'_>> = survey
+        .asked
+        .iter()
+        .filter(|asked| asked.unusable.is_none())
+        .map(|asked| asked.candidate)
+        .collect();
+    match (usable.is_empty(), survey.origin) {
+        (false, Some(origin)) => {
+            edge_refusal(&survey.offered, &usable, request, origin, mode, facts)
+        }
+        _ => Refusal::Ineligible {
             package: request.package.clone(),
-            reasons,
-        }),
+            reasons: survey
+                .asked
+                .iter()
+                .filter_map(|asked| {
+                    let label = asked.candidate.bundle.label();
+                    Some((label, asked.unusable.clone()?))
+                })
+                .collect(),
+        },
     }
 }
 
 /// Takes the best candidate unless other catalogs offer the same with another image.
-fn decide(
+pub(crate) fn unambiguous(
     best: &Candidate<'_>,
     reachable: &[Candidate<'_>],
     request: &Request,
-    stays: &dyn Fn(&Bundle) -> bool,
+    origin: Option<Origin<'_>>,
 ) -> Result<Choice, Refusal> {
     let channel = request.channel.as_deref();
+    let stays = |bundle: &Bundle| origin.is_some_and(|origin| origin.is(bundle));
     let tied: Vec<&Candidate<'_>> = reachable
         .iter()
         .filter(|other| other.preference(channel) == best.preference(channel))
@@ -206,41 +177,11 @@ fn decide(
     Ok(choice(best))
 }
 
-/// The installed bundle, with its release as the catalogs know it where the caller does not.
-fn origin<'a>(offered: &[Candidate<'a>], request: &'a Request) -> Option<Origin<'a>> {
-    let installed = request.installed.as_ref()?;
-    let origin = Origin {
-        name: &installed.name,
-        version: &installed.version,
-        release: &installed.release,
-    };
-    if !origin.release.is_empty() {
-        return Some(origin);
-    }
-    let same = || {
-        offered.iter().map(|other| other.bundle).filter(|bundle| {
-            bundle.name == origin.name
-                && bundle
-                    .version
-                    .as_ref()
-                    .is_ok_and(|version| version == origin.version)
-        })
-    };
-    let release = same()
-        .find(|bundle| installed.image.as_ref() == Some(&bundle.image))
-        .or_else(|| same().next())
-        .map_or_else(
-            || legacy_release(origin.version),
-            |bundle| bundle.release.as_str(),
-        );
-    Some(Origin { release, ..origin })
-}
-
 /// The installed bundle, if no catalog offers it any more and nothing speaks against keeping it.
 fn kept(offered: &[Candidate<'_>], request: &Request, origin: Origin<'_>) -> Option<Bundle> {
     let installed = request.installed.as_ref()?;
-    let image = installed.image.as_ref()?;
-    let wanted = installed.package == request.package
+    let wanted = installed.image.is_some()
+        && installed.package == request.package
         && request.policy == Policy::Enforce
         && request.channel.is_none()
         && request
@@ -250,22 +191,7 @@ fn kept(offered: &[Candidate<'_>], request: &Request, origin: Origin<'_>) -> Opt
     if !wanted || offered.is_empty() || offered.iter().any(|other| origin.is(other.bundle)) {
         return None;
     }
-    Some(Bundle {
-        catalog: INSTALLED_CATALOG.to_owned(),
-        package: installed.package.clone(),
-        name: installed.name.clone(),
-        version: Ok(installed.version.clone()),
-        release: origin.release.to_owned(),
-        image: image.clone(),
-        media_type: String::new(),
-        entries: Vec::new(),
-        requires: Ok(Vec::new()),
-        provides: Vec::new(),
-        deprecated: None,
-        withdrawn: false,
-        min_kube_version: None,
-        supersedes: 0,
-    })
+    Some(unlisted(installed, origin))
 }
 
 /// Names what one edge leads to, and the first step of a longer way to what is asked for.
@@ -326,75 +252,13 @@ fn edge_refusal(
             .filter(|other| origin.is(other))
             .map(|b| identifier(b)),
     );
-    let asked = match (&request.version, &request.channel) {
-        (Some(version), Some(channel)) => format!("{version} in channel {channel:?}"),
-        (Some(version), None) => version.to_string(),
-        (None, Some(channel)) => format!("channel {channel:?}"),
-        (None, None) => "any version".to_owned(),
-    };
     Refusal::Edge(Box::new(EdgeRefusal {
         package: request.package.clone(),
         installed: label(origin.version, origin.release),
         successors,
         operator: request.operator.clone(),
-        asked,
+        asked: request.wish(),
         next: next_step(origin, &bundles, is_target, mode).map(Bundle::label),
         identifiers,
     }))
-}
-
-/// What decides between candidates of different catalogs: lower is better.
-type Preference<'a> = (Deprecation, Reverse<i32>, Reverse<Option<&'a Version>>);
-
-/// Lower is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Deprecation {
-    None,
-    Channel,
-    Bundle,
-}
-
-impl<'a> Candidate<'a> {
-    fn deprecation(&self, channel: Option<&str>) -> Deprecation {
-        let is_deprecated = |channel: &str| {
-            self.package
-                .channels
-                .get(channel)
-                .is_some_and(Option::is_some)
-        };
-        let entries = &self.bundle.entries;
-        if self.bundle.deprecated.is_some() {
-            Deprecation::Bundle
-        } else if match channel {
-            Some(channel) => is_deprecated(channel),
-            None => !entries.is_empty() && entries.iter().all(|edge| is_deprecated(&edge.channel)),
-        } {
-            Deprecation::Channel
-        } else {
-            Deprecation::None
-        }
-    }
-
-    fn preference(&self, channel: Option<&str>) -> (Preference<'a>, &'a str) {
-        let bundle: &'a Bundle = self.bundle;
-        let newest = Reverse(bundle.version.as_ref().ok());
-        (
-            (
-                self.deprecation(channel),
-                Reverse(self.catalog.priority),
-                newest,
-            ),
-            &bundle.release,
-        )
-    }
-
-    fn order(&self, other: &Self, channel: Option<&str>) -> Ordering {
-        let ((a, a_release), (b, b_release)) =
-            (self.preference(channel), other.preference(channel));
-        a.cmp(&b)
-            .then_with(|| olm_semver::compare_releases(b_release, a_release))
-            .then_with(|| other.bundle.supersedes.cmp(&self.bundle.supersedes))
-            .then_with(|| self.catalog.name.cmp(&other.catalog.name))
-            .then_with(|| self.bundle.name.cmp(&other.bundle.name))
-    }
 }

@@ -20,7 +20,7 @@ pub struct InstalledBundle {
 /// bundle of another package; what is installed of its own package is about to be replaced.
 ///
 /// # Errors
-/// [`Refusal::UnsupportedDependency`] for an `olm.constraint`; [`Refusal::Dependencies`] naming all
+/// [`Refusal::UnsupportedDependency`] for a label or an `olm.constraint`; [`Refusal::Dependencies`] naming all
 /// that is missing; [`Refusal::Ineligible`] if what it requires cannot be read.
 pub fn check_dependencies(bundle: &Bundle, installed: &[InstalledBundle]) -> Result<(), Refusal> {
     let requirements = match &bundle.requires {
@@ -35,10 +35,16 @@ pub fn check_dependencies(bundle: &Bundle, installed: &[InstalledBundle]) -> Res
             });
         }
     };
-    if requirements.contains(&Requirement::Constraint) {
+    // What is installed is not known well enough to judge these.
+    for requirement in requirements {
+        let property = match requirement {
+            Requirement::Package { .. } | Requirement::Api(_) => continue,
+            Requirement::Label(_) => "olm.label.required",
+            Requirement::Constraint(_) => "olm.constraint",
+        };
         return Err(Refusal::UnsupportedDependency {
             bundle: bundle.name.clone(),
-            property: "olm.constraint",
+            property,
         });
     }
     let others = || {
@@ -79,7 +85,7 @@ pub fn check_dependencies(bundle: &Bundle, installed: &[InstalledBundle]) -> Res
                 }
                 format!("API {api}, which no installed bundle provides")
             }
-            Requirement::Constraint => continue,
+            Requirement::Label(_) | Requirement::Constraint(_) => continue,
         };
         if !missing.contains(&clause) {
             missing.push(clause);

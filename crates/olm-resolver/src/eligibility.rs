@@ -1,10 +1,11 @@
 //! Whether a bundle can be used at all on this cluster.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use olm_semver::Version;
 
-use crate::model::Bundle;
+use crate::model::{Api, Bundle};
 
 /// What is known of the cluster and of what the caller can install. Nothing known excludes nothing.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,10 @@ pub struct Facts {
     /// The media types that can be installed; `""` stands for a bundle that names none. `None`: the
     /// caller judges the media type of the chosen bundle itself.
     pub media_types: Option<Vec<String>>,
+    /// The packages that the administrator does not allow.
+    pub excluded: BTreeSet<String>,
+    /// APIs that the cluster has without a bundle and that count as provided. None by default.
+    pub apis: Vec<Api>,
 }
 
 /// Why a bundle cannot be used.
@@ -28,6 +33,8 @@ pub enum Ineligibility {
     MediaType(String),
     /// It needs a newer Kubernetes.
     Kubernetes(Version),
+    /// The administrator does not allow its package.
+    Excluded,
     /// Its catalog has withdrawn it.
     Withdrawn,
 }
@@ -42,6 +49,7 @@ impl fmt::Display for Ineligibility {
                 write!(f, "has the unsupported media type {media_type:?}")
             }
             Self::Kubernetes(version) => write!(f, "needs Kubernetes {version}"),
+            Self::Excluded => f.write_str("is not allowed by the administrator"),
             Self::Withdrawn => f.write_str("is deprecated"),
         }
     }
@@ -68,6 +76,9 @@ pub fn eligibility(bundle: &Bundle, facts: &Facts) -> Result<(), Ineligibility> 
         && core(needed) > core(cluster)
     {
         return Err(Ineligibility::Kubernetes(needed.clone()));
+    }
+    if facts.excluded.contains(&bundle.package) {
+        return Err(Ineligibility::Excluded);
     }
     if bundle.withdrawn {
         return Err(Ineligibility::Withdrawn);

@@ -7,20 +7,50 @@ use std::sync::Arc;
 use olm_semver::{Version, blang};
 use serde::{Deserialize, Serialize};
 
+use crate::constraint::Constraint;
+use crate::index::Index;
+
 /// Name of the catalog of a bundle that is installed but no longer offered.
 pub const INSTALLED_CATALOG: &str = "@installed";
 
 /// A catalog: its packages with all that resolution needs of them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Catalog {
     /// Its name.
     pub name: String,
     /// Catalogs of higher priority are preferred. Default 0.
     pub priority: i32,
     pub(crate) packages: BTreeMap<String, Package>,
+    #[serde(skip)]
+    pub(crate) index: Index,
+}
+
+/// A catalog as it is stored.
+#[derive(Deserialize)]
+struct Stored {
+    name: String,
+    priority: i32,
+    packages: BTreeMap<String, Package>,
+}
+
+impl From<Stored> for Catalog {
+    fn from(stored: Stored) -> Self {
+        Self::new(stored.name, stored.priority, stored.packages)
+    }
 }
 
 impl Catalog {
+    pub(crate) fn new(name: String, priority: i32, packages: BTreeMap<String, Package>) -> Self {
+        let index = Index::new(&packages);
+        Self {
+            name,
+            priority,
+            packages,
+            index,
+        }
+    }
+
     /// The package of that name.
     pub fn package(&self, name: &str) -> Option<&Package> {
         self.packages.get(name)
@@ -74,6 +104,13 @@ pub struct Bundle {
     pub requires: Result<Vec<Requirement>, String>,
     /// The APIs it provides.
     pub provides: Vec<Api>,
+    /// Its labels (`olm.label`).
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Its further properties, type and value as JSON, for rules: without those that are kept as
+    /// such, those that hold manifests, and values over 4 KiB.
+    #[serde(default)]
+    pub properties: Vec<(String, String)>,
     /// Why it is deprecated (by the catalog's `olm.deprecations`), if it is.
     pub deprecated: Option<String>,
     /// Whether it carries the property `olm.deprecated`, which takes it out of use.
@@ -83,9 +120,24 @@ pub struct Bundle {
     /// The longest chain of bundles that it supersedes by name, counted only for bundles of equal
     /// version and release, to order them.
     pub(crate) supersedes: usize,
+    /// Whether the default channel of its package holds it.
+    #[serde(default)]
+    pub(crate) in_default_channel: bool,
+    /// Whether in every channel that holds it another entry skips it.
+    #[serde(default)]
+    pub(crate) skipped: bool,
 }
 
 impl Bundle {
+    /// Whether it is of that package, at a version in the range.
+    pub(crate) fn is_in(&self, package: &str, range: &blang::Range) -> bool {
+        self.package == package
+            && self
+                .version
+                .as_ref()
+                .is_ok_and(|version| range.contains(version))
+    }
+
     /// The version with its release where that is explicit, or the name of the bundle if the
     /// version cannot be read. For texts.
     pub fn label(&self) -> String {
@@ -162,6 +214,20 @@ pub enum Requirement {
     },
     /// An API (`olm.gvk.required`).
     Api(Api),
-    /// A compound constraint (`olm.constraint`), which is not evaluated.
-    Constraint,
+    /// A label (`olm.label.required`).
+    Label(String),
+    /// A compound constraint (`olm.constraint`).
+    Constraint(Box<Constraint>),
+}
+
+impl Requirement {
+    /// Whether a bundle meets it.
+    pub fn is_met_by(&self, bundle: &Bundle) -> bool {
+        match self {
+            Self::Package { name, range } => bundle.is_in(name, range),
+            Self::Api(api) => bundle.provides.contains(api),
+            Self::Label(label) => bundle.labels.contains(label),
+            Self::Constraint(constraint) => constraint.test.holds(bundle),
+        }
+    }
 }

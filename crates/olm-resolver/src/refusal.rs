@@ -1,8 +1,10 @@
 //! Why there is no answer, in words for users.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::eligibility::Ineligibility;
+use crate::joint::Explanation;
 
 /// Most items that a text lists.
 const MAX_LISTED: usize = 20;
@@ -47,6 +49,32 @@ pub enum Refusal {
         /// The catalogs by name.
         catalogs: Vec<String>,
     },
+    /// Another Operator asks for the same package.
+    #[error(
+        "package {package:?} is already asked for by Operator {other:?}, delete one of the two: \
+         duplicate identifier \"required package {package}\" in input"
+    )]
+    Duplicate {
+        /// The package.
+        package: String,
+        /// Name of the Operator that has it.
+        other: String,
+    },
+    /// Nothing is installed, and nothing is to be decided.
+    #[error("package {package:?} is not installed, and its Operator is suspended")]
+    Suspended {
+        /// The package.
+        package: String,
+    },
+    /// What the Operators of a group ask for cannot hold together.
+    #[error("{}", .0.summary)]
+    Unsatisfiable(Arc<Explanation>),
+    /// The budget was used up.
+    #[error("cancelled before a solution could be found")]
+    Cancelled,
+    /// The solution did not pass the check. Nothing of it is used.
+    #[error("internal error: the solution is not sound: {0}")]
+    Unsound(String),
     /// What the bundle requires is not installed.
     #[error("{package} {version} requires {}", missing.join(", and "))]
     Dependencies {
@@ -71,10 +99,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// The text in the form of the reference's solver: `constraints not satisfiable:`, the
-    /// sentence, and one line per fact. For [`Refusal::Edge`]; every other refusal is its own text.
+    /// sentence, and one line per fact. For [`Refusal::Edge`] and [`Refusal::Unsatisfiable`]; every
+    /// other refusal is its own text.
     pub fn explanation(&self) -> String {
-        let Self::Edge(edge) = self else {
-            return self.to_string();
+        let edge = match self {
+            Self::Edge(edge) => edge,
+            Self::Unsatisfiable(explanation) => return explanation.to_string(),
+            _ => return self.to_string(),
         };
         format!(
             "constraints not satisfiable:\n{edge}\n- installed package {} requires at least one of {}",
@@ -133,7 +164,7 @@ impl fmt::Display for EdgeRefusal {
 }
 
 /// Items with commas between them, at most [`MAX_LISTED`].
-fn list(items: &[String]) -> String {
+pub(crate) fn list(items: &[String]) -> String {
     match items.get(..MAX_LISTED) {
         Some(listed) if items.len() > MAX_LISTED => {
             format!(
@@ -168,7 +199,7 @@ fn not_found(
     text
 }
 
-fn unusable(package: &str, reasons: &[(String, Ineligibility)]) -> String {
+pub(crate) fn unusable(package: &str, reasons: &[(String, Ineligibility)]) -> String {
     let mut listed: Vec<String> = reasons
         .iter()
         .take(MAX_LISTED)

@@ -264,10 +264,14 @@ mod tests {
                     media_type: String::new(),
                     requires: Ok(Vec::new()),
                     provides: Vec::new(),
+                    labels: Vec::new(),
+                    properties: Vec::new(),
                     deprecated: None,
                     withdrawn: false,
                     min_kube_version: None,
                     supersedes: 0,
+                    in_default_channel: false,
+                    skipped: false,
                 })
                 .collect()
         })

@@ -12,7 +12,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use olm_fbc::{Limits, Reading, read_lines, walk};
-use olm_resolver::{Catalog, EdgeMode, Facts, Installed, Policy, Request, choose};
+use olm_resolver::{
+    Catalog, DEFAULT_BUDGET, Dependencies, EdgeMode, Facts, Installed, Member, Policy, Problem,
+    Refusal, Request, choose,
+};
 use olm_semver::Version;
 use olm_semver::masterminds::Constraint;
 use olm_tree::{MemoryTree, RelPath};
@@ -93,6 +96,33 @@ const DIFFERENCES: &[Difference] = &[];
 
 #[test]
 fn every_request_gets_the_answer_of_the_reference() {
+    compare(&|catalog, request| {
+        let chosen = choose(&[catalog], request, EdgeMode::Catalog, &Facts::default());
+        chosen.map(|choice| choice.bundle.name.clone())
+    });
+}
+
+#[test]
+fn every_request_gets_the_same_answer_through_the_whole_solver() {
+    compare(&|catalog, request| {
+        let member = Member {
+            dependencies: Dependencies::Ignore,
+            ..Member::from(request.clone())
+        };
+        let problem = Problem {
+            catalogs: &[catalog],
+            operators: &[member],
+            adopted: &[],
+            mode: EdgeMode::Catalog,
+            facts: &Facts::default(),
+            budget: DEFAULT_BUDGET,
+        };
+        let answer = problem.solve().answers.remove(0);
+        answer.map(|answer| answer.bundle.name.clone())
+    });
+}
+
+fn compare(ask: &dyn Fn(&Catalog, &Request) -> Result<String, Refusal>) {
     let Some(data) = olm_testdata::find("").unwrap() else {
         return;
     };
@@ -112,11 +142,8 @@ fn every_request_gets_the_answer_of_the_reference() {
     for line in rows.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let request = request(&row);
-        let chosen = choose(&[&catalog], &request, EdgeMode::Catalog, &Facts::default());
-        let answer = chosen
-            .as_ref()
-            .ok()
-            .map(|choice| choice.bundle.name.as_str());
+        let chosen = ask(&catalog, &request);
+        let answer = chosen.as_ref().ok().map(String::as_str);
         count += 1;
         if answer == row["bundle"].as_str() {
             continue;

@@ -352,6 +352,7 @@ fn unusable_candidates_are_named_when_nothing_else_is_left() {
     let facts = Facts {
         kubernetes: Some(Version::new(1, 35, 0)),
         media_types: Some(vec![String::new(), "registry+v1".to_owned()]),
+        ..Facts::default()
     };
     let ask_with = |request: &Request| choose(&[&catalog], request, EdgeMode::Catalog, &facts);
     assert_eq!(

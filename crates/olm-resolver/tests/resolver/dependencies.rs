@@ -81,7 +81,8 @@ fn a_bundle_may_provide_what_it_requires() {
 
 #[test]
 fn compound_constraints_are_refused() {
-    let bundle = chosen(&[json!({"type": "olm.constraint", "value": {"all": {}}})]);
+    let bundle = chosen(&[json!({"type": "olm.constraint", "value":
+        {"all": {"constraints": [{"package": {"packageName": "B", "versionRange": "1.0.0"}}]}}})]);
     assert_eq!(
         check_dependencies(&bundle, &[]).unwrap_err().to_string(),
         "bundle \"A.1.19.3\" has a dependency declared via property \"olm.constraint\" which is \

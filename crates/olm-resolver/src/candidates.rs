@@ -1,0 +1,214 @@
+//! What is offered to one request, in order of preference, and what speaks against each of it.
+
+use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
+
+use olm_semver::Version;
+use olm_semver::masterminds::PrereleaseMode;
+
+use crate::choose::{Policy, Request};
+use crate::edges::{EdgeMode, Origin};
+use crate::eligibility::{Facts, Ineligibility, eligibility};
+use crate::model::{Bundle, Catalog, Package, legacy_release};
+
+/// A candidate with what orders it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) package: &'a Package,
+    pub(crate) bundle: &'a Arc<Bundle>,
+}
+
+/// A candidate in the channel and range asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked<'a> {
+    pub(crate) candidate: Candidate<'a>,
+    /// Why it cannot be used; what runs may go on running.
+    pub(crate) unusable: Option<Ineligibility>,
+    /// Whether the edges let it in.
+    pub(crate) reachable: bool,
+}
+
+/// What there is for one request.
+#[derive(Debug)]
+pub(crate) struct Survey<'a> {
+    /// Everything of the package, best first.
+    pub(crate) offered: Vec<Candidate<'a>>,
+    /// What lies in the channel and range, best first.
+    pub(crate) asked: Vec<Asked<'a>>,
+    /// Where edges start.
+    pub(crate) origin: Option<Origin<'a>>,
+}
+
+impl<'a> Survey<'a> {
+    /// Looks through the catalogs.
+    pub(crate) fn new(
+        catalogs: &[&'a Catalog],
+        request: &'a Request,
+        mode: EdgeMode,
+        facts: &Facts,
+    ) -> Self {
+        let offered: Vec<Candidate<'a>> = catalogs
+            .iter()
+            .filter_map(|catalog| Some((*catalog, catalog.package(&request.package)?)))
+            .flat_map(|(catalog, package)| {
+                package.bundles.iter().map(move |bundle| Candidate {
+                    catalog,
+                    package,
+                    bundle,
+                })
+            })
+            .collect();
+        let channel = request.channel.as_deref();
+        let mut ranked: Vec<_> = offered
+            .into_iter()
+            .map(|candidate| (candidate.preference(channel), candidate))
+            .collect();
+        ranked.sort_by(|a, b| a.1.order(&b.1, (&a.0, &b.0)));
+        let offered: Vec<Candidate<'a>> = ranked.into_iter().map(|(_, c)| c).collect();
+        let origin = origin(&offered, request);
+        let bound = origin.filter(|_| request.policy == Policy::Enforce);
+        let asked = offered
+            .iter()
+            .filter(|candidate| candidate.is_in(channel))
+            .filter(|candidate| candidate.lies_in(request, PrereleaseMode::default()))
+            .map(|candidate| {
+                let bundle = candidate.bundle;
+                Asked {
+                    candidate: *candidate,
+                    unusable: eligibility(bundle, facts)
+                        .err()
+                        .filter(|_| !origin.is_some_and(|origin| origin.is(bundle))),
+                    reachable: bound.is_none_or(|origin| {
+                        origin.is(bundle) || origin.leads_to(bundle, mode, channel)
+                    }),
+                }
+            })
+            .collect();
+        Self {
+            offered,
+            asked,
+            origin,
+        }
+    }
+
+    /// Whether the range would hold something if it allowed pre-releases.
+    pub(crate) fn has_prereleases(&self, request: &Request) -> bool {
+        self.offered
+            .iter()
+            .filter(|candidate| candidate.is_in(request.channel.as_deref()))
+            .any(|candidate| candidate.lies_in(request, PrereleaseMode::Include))
+    }
+
+    /// What can be chosen, best first.
+    pub(crate) fn reachable(&self) -> Vec<Candidate<'a>> {
+        self.asked
+            .iter()
+            .filter(|asked| asked.unusable.is_none() && asked.reachable)
+            .map(|asked| asked.candidate)
+            .collect()
+    }
+}
+
+/// The installed bundle, with its release as the catalogs know it where the caller does not.
+fn origin<'a>(offered: &[Candidate<'a>], request: &'a Request) -> Option<Origin<'a>> {
+    let installed = request.installed.as_ref()?;
+    let origin = Origin {
+        name: &installed.name,
+        version: &installed.version,
+        release: &installed.release,
+    };
+    if !origin.release.is_empty() {
+        return Some(origin);
+    }
+    let same = || {
+        offered.iter().map(|other| other.bundle).filter(|bundle| {
+            bundle.name == origin.name
+                && bundle
+                    .version
+                    .as_ref()
+                    .is_ok_and(|version| version == origin.version)
+        })
+    };
+    let release = same()
+        .find(|bundle| installed.image.as_ref() == Some(&bundle.image))
+        .or_else(|| same().next())
+        .map_or_else(
+            || legacy_release(origin.version),
+            |bundle| bundle.release.as_str(),
+        );
+    Some(Origin { release, ..origin })
+}
+
+/// What decides between candidates of different catalogs: lower is better.
+pub(crate) type Preference<'a> = (Deprecation, Reverse<i32>, Reverse<Option<&'a Version>>);
+
+/// That, and the release, of which the higher is better.
+type Ranked<'a> = (Preference<'a>, &'a str);
+
+/// Lower is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Deprecation {
+    None,
+    Channel,
+    Bundle,
+}
+
+impl<'a> Candidate<'a> {
+    fn is_in(&self, channel: Option<&str>) -> bool {
+        channel.is_none_or(|channel| {
+            let entries = &self.bundle.entries;
+            entries.iter().any(|edge| edge.channel == channel)
+        })
+    }
+
+    fn lies_in(&self, request: &Request, prereleases: PrereleaseMode) -> bool {
+        request.version.as_ref().is_none_or(|constraint| {
+            let version = self.bundle.version.as_ref();
+            version.is_ok_and(|version| constraint.matches(version, prereleases))
+        })
+    }
+
+    pub(crate) fn preference(&self, channel: Option<&str>) -> Ranked<'a> {
+        let bundle: &'a Bundle = self.bundle;
+        let newest = Reverse(bundle.version.as_ref().ok());
+        (
+            (
+                deprecation(self.package, self.bundle, channel),
+                Reverse(self.catalog.priority),
+                newest,
+            ),
+            &bundle.release,
+        )
+    }
+
+    /// The order of candidates, given how each is preferred.
+    fn order(&self, other: &Self, by: (&Ranked<'_>, &Ranked<'_>)) -> Ordering {
+        let ((a, a_release), (b, b_release)) = by;
+        a.cmp(b)
+            .then_with(|| olm_semver::compare_releases(b_release, a_release))
+            .then_with(|| other.bundle.supersedes.cmp(&self.bundle.supersedes))
+            .then_with(|| self.catalog.name.cmp(&other.catalog.name))
+            .then_with(|| self.bundle.name.cmp(&other.bundle.name))
+    }
+}
+
+/// How far a bundle is deprecated for someone who asks for that channel, or for none.
+pub(crate) fn deprecation(
+    package: &Package,
+    bundle: &Bundle,
+    channel: Option<&str>,
+) -> Deprecation {
+    let is_deprecated = |channel: &str| package.channels.get(channel).is_some_and(Option::is_some);
+    let entries = &bundle.entries;
+    if bundle.deprecated.is_some() {
+        Deprecation::Bundle
+    } else if match channel {
+        Some(channel) => is_deprecated(channel),
+        None => !entries.is_empty() && entries.iter().all(|edge| is_deprecated(&edge.channel)),
+    } {
+        Deprecation::Channel
+    } else {
+        Deprecation::None
+    }
+}

@@ -1,0 +1,24 @@
+//! All Operators together: what takes part, the solution, its check, and words for where there is
+//! none.
+
+mod asked;
+mod check;
+mod closure;
+mod explanation;
+mod facts;
+mod groups;
+mod installed;
+mod needs;
+mod problem;
+mod resolution;
+mod solve;
+mod summary;
+mod words;
+
+pub use check::{Unsound, check};
+pub use explanation::Explanation;
+pub(crate) use installed::unlisted;
+pub use problem::{
+    Approval, DEFAULT_BUDGET, Declared, Dependencies, Member, Problem, Running, Ties,
+};
+pub use resolution::{Answer, Because, Resolution, Selected};
