@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 
-/// Look into catalogs of Operators
+/// Look into catalogs of Operators, and ask what would be installed from them
 ///
 /// Exit codes: 0 all is well, 1 something was found or failed, 2 the command line is wrong.
 #[derive(Debug, Parser)]
@@ -18,6 +18,101 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Check, list and show File-Based Catalogs
     Catalog(Catalog),
+    /// Say what would be installed for Operators, and why, or why not
+    Resolve(Resolve),
+    /// Look into versions and their ranges
+    Version(VersionOf),
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Resolve {
+    /// File of Operators, as they would be applied; `-` for the standard input
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        required_unless_present = "json_lines"
+    )]
+    pub(crate) filename: Option<PathBuf>,
+
+    /// A catalog: a folder, an image, or the URL that it is served at. Its name is the last part of
+    /// that, unless it is given
+    #[arg(long = "catalog", value_name = "[NAME=]SOURCE", required = true)]
+    pub(crate) catalogs: Vec<String>,
+
+    /// File of what is installed: documents with `package`, `name`, `version`, and where known
+    /// `image`
+    #[arg(long, value_name = "FILE", conflicts_with = "json_lines")]
+    pub(crate) installed: Option<PathBuf>,
+
+    /// Leave aside what bundles require
+    #[arg(long)]
+    pub(crate) no_dependencies: bool,
+
+    /// Version of Kubernetes of the cluster: what needs a newer one is not chosen
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
+
+    /// Updates go by versions, not by what catalogs say
+    #[arg(long)]
+    pub(crate) semver_upgrades: bool,
+
+    /// Answer each line of the standard input by itself: `{"package": …, "channel": …, "version": …,
+    /// "installed": {"name": …, "version": …}, "ignore": …}`, all but the package optional
+    #[arg(long, conflicts_with = "filename")]
+    pub(crate) json_lines: bool,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = Form::Table, conflicts_with = "json_lines")]
+    pub(crate) output: Form,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct VersionOf {
+    #[command(subcommand)]
+    pub(crate) command: VersionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VersionCommand {
+    /// Say of each version whether a range holds it
+    Match(Match),
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Match {
+    /// Language of the range: that of `spec.version` of Operators, or that of `skipRange` and of
+    /// required packages
+    #[arg(long, value_enum)]
+    pub(crate) language: Language,
+
+    /// The range
+    #[arg(
+        value_name = "RANGE",
+        required_unless_present = "json_lines",
+        allow_hyphen_values = true
+    )]
+    pub(crate) range: Option<String>,
+
+    /// The versions
+    #[arg(value_name = "VERSION", required_unless_present = "json_lines")]
+    pub(crate) versions: Vec<String>,
+
+    /// Answer each line of the standard input: `{"range": …, "version": …}`
+    #[arg(long, conflicts_with_all = ["range", "versions"])]
+    pub(crate) json_lines: bool,
+}
+
+/// A language of ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// `spec.version` of an Operator
+    Masterminds,
+    /// `skipRange` and `olm.package.required` in catalogs
+    Blang,
 }
 
 #[derive(Debug, Arguments)]

@@ -94,6 +94,34 @@ pub(crate) enum Failure {
     /// The catalog.
     #[error("cannot load the catalog")]
     Stream(#[from] StreamError),
+    /// The catalog.
+    #[error("cannot load the catalog")]
+    Line(#[from] olm_fbc::LineError),
+    /// A file of documents.
+    #[error("cannot read `{file}`")]
+    Documents {
+        file: String,
+        source: olm_yaml::YamlError,
+    },
+    /// A document that is not what it should be.
+    #[error("cannot read `{file}`: document {number} is not what it should be")]
+    Document {
+        file: String,
+        number: usize,
+        source: serde_json::Error,
+    },
+    /// A range of versions.
+    #[error("Operator `{operator}` asks for no range of versions")]
+    Range {
+        operator: String,
+        source: olm_semver::masterminds::ConstraintError,
+    },
+    /// A version.
+    #[error("`{text}` is no version")]
+    Version {
+        text: String,
+        source: olm_semver::VersionError,
+    },
     /// The graph.
     #[error("cannot draw the channels")]
     Mermaid(#[from] MermaidError),

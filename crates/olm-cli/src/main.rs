@@ -4,7 +4,8 @@
 //! without a cluster: from a folder, from the image it is pushed as, or from where it is served.
 //!
 //! **Model.** A source is a folder, an image or a URL. A command opens it, loads
-//! the documents with `olm_fbc` and prints what it was asked for.
+//! the documents with `olm_fbc` and prints what it was asked for. What would be installed is decided
+//! by `olm_resolver`, as in a cluster.
 //!
 //! **Guarantees.** Data goes to stdout and everything else to stderr; nothing is written elsewhere,
 //! but for a temporary folder for images. The exit code is 0 when all is well, 1 when something was
@@ -15,7 +16,9 @@ mod args;
 mod catalog;
 mod failure;
 mod output;
+mod ranges;
 mod registry;
+mod resolve;
 mod served;
 mod source;
 
@@ -33,6 +36,8 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match args.command {
         Command::Catalog(command) => catalog::run(command).await,
+        Command::Resolve(args) => resolve::run(args).await,
+        Command::Version(args) => ranges::run(args),
     };
     match done {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,

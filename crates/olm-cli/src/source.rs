@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use olm_fbc::load::{Keep, Loaded, Loader, each_line};
-use olm_fbc::{Limits, Located, Lost, Meta, Receiver, walk_into};
+use olm_fbc::{
+    Item, Limits, LineError, Located, Lost, Meta, Reading, Receiver, read_lines, walk_into,
+};
 use olm_fs::DirTree;
 use olm_registry::Reference;
 use olm_tree::{RelPath, Tree};
@@ -102,6 +104,47 @@ pub(crate) async fn load(
         Ok(loader.tree(tree, &RelPath::root(), &Limits::default())?)
     })
     .await
+}
+
+/// A catalog as resolution sees it, under a name.
+pub(crate) async fn model(from: &args::From, name: &str) -> Result<olm_resolver::Catalog, Failure> {
+    let opened = open(from).await?;
+    let name = name.to_owned();
+    blocking(move || {
+        let mut items = Items(Vec::new());
+        let tree: &dyn Tree = match &opened {
+            Opened::Folder(tree) => tree,
+            Opened::Image(pulled) => &pulled.tree,
+            Opened::Stream(_) => {
+                let Opened::Stream(reader) = opened else {
+                    return Err(Failure::Interrupted);
+                };
+                let items = read_lines(reader, Reading::default());
+                return Ok(olm_resolver::Catalog::read(&name, 0, items)?);
+            }
+        };
+        let report = walk_into(tree, &RelPath::root(), &Limits::default(), &mut items)?;
+        for broken in &report.broken {
+            say(&format!("warning: {}", olm_error::Chain::new(broken)));
+        }
+        Ok(olm_resolver::Catalog::read(&name, 0, items.0)?)
+    })
+    .await
+}
+
+/// Collects documents in the form that resolution reads, which is small.
+struct Items(Vec<Result<Item, LineError>>);
+
+impl Receiver for Items {
+    fn meta(&mut self, meta: Located<Meta>) -> ControlFlow<()> {
+        self.0
+            .extend(read_lines(meta.item.line.as_bytes(), Reading::default()));
+        ControlFlow::Continue(())
+    }
+
+    fn end(&mut self, _: Lost<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 /// The documents of one package as they are. What cannot be read is said.
