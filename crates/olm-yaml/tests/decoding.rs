@@ -56,6 +56,13 @@ fn a_scalar_or_key_means_what_go_reads(#[case] text: &str, #[case] value: Value)
 }
 
 #[rstest]
+#[case::json(r#"{"a":999999999999999999999999999999999999999999999991}"#)]
+#[case::yaml("a: 999999999999999999999999999999999999999999999991")]
+fn a_number_is_the_nearest_that_there_is(#[case] text: &str) {
+    assert_eq!(one(text)["a"].to_string(), "1e+48");
+}
+
+#[rstest]
 #[case("m: &m {a: 1, b: 2}\nx:\n  <<: *m\n  b: 3", json!({"a": 1, "b": 3}))]
 #[case("m: &m {a: 1, b: 2}\nx:\n  b: 3\n  <<: *m", json!({"a": 1, "b": 3}))]
 #[case("m: &m {a: 1, b: 2}\nx:\n  !!merge <<: *m\n  b: 3", json!({"a": 1, "b": 3}))]
