@@ -77,6 +77,10 @@ async fn settings_that_are_none_are_refused_by_name() -> Result<()> {
             "rukpakWebhooks.storage.existingClaim=data",
             "/rukpakWebhooks",
         ),
+        (
+            "rukpak.certificateProvider=vault",
+            "/rukpak/certificateProvider",
+        ),
         ("crds.install=yes", "/crds/install"),
         ("nonsense=1", "''"),
     ] {
@@ -96,6 +100,7 @@ async fn settings_of_every_kind_are_taken() -> Result<()> {
         "log.level=info\\,olm_apply=debug",
         "extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy:3128",
         "image.pullSecrets[0].name=registry",
+        "rukpak.certificateProvider=cert-manager",
         "rukpak.resources.limits.memory=1Gi",
         "tolerations[0].operator=Exists",
         "affinity.nodeAffinity.x=y",

@@ -26,6 +26,8 @@ pub struct Version {
     pub requires: Vec<(String, String)>,
     /// More objects in its `manifests` folder: file name and content.
     pub extra: Vec<(String, Value)>,
+    /// The install modes that it supports; `AllNamespaces` where none are said.
+    pub modes: Vec<String>,
 }
 
 impl Version {
@@ -48,6 +50,13 @@ impl Version {
     #[must_use]
     pub fn requiring(mut self, package: &str, range: &str) -> Self {
         self.requires.push((package.to_owned(), range.to_owned()));
+        self
+    }
+
+    /// The same, supporting these install modes and no others.
+    #[must_use]
+    pub fn supporting(mut self, modes: &[&str]) -> Self {
+        self.modes = modes.iter().map(|mode| (*mode).to_owned()).collect();
         self
     }
 
@@ -160,12 +169,21 @@ impl Package {
 
     fn csv(&self, version: &Version) -> Value {
         let labels = json!({"app": self.name});
+        let all = ["AllNamespaces".to_owned()];
+        let modes = match version.modes.as_slice() {
+            [] => &all,
+            modes => modes,
+        };
+        let modes: Value = modes
+            .iter()
+            .map(|mode| json!({"type": mode, "supported": true}))
+            .collect();
         let mut csv = json!({
             "apiVersion": "operators.coreos.com/v1alpha1", "kind": "ClusterServiceVersion",
             "metadata": {"name": format!("{}.v{}", self.name, version.version)},
             "spec": {
                 "displayName": self.name, "version": version.version,
-                "installModes": [{"type": "AllNamespaces", "supported": true}],
+                "installModes": modes,
                 "customresourcedefinitions": {"owned": [{
                     "name": format!("{}.{}", self.plural(), self.group()),
                     "version": "v1", "kind": self.kind()}]},

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::BundleSpec;
@@ -65,9 +65,12 @@ pub struct BundleDeploymentSpec {
     /// old one once it is unpacked.
     pub template: BundleTemplate,
 
-    /// config is handed to the provisioner; what it means is the provisioner's business.
+    /// config is how the bundle is installed. A registry+v1 bundle takes watchNamespace (the
+    /// namespace that the operator watches, or several separated by commas) and deploymentConfig
+    /// (changes of its Deployments, as the config of a Subscription of OLM 0.x). A plain bundle
+    /// takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    #[schemars(schema_with = "free_form")]
     pub config: Option<BTreeMap<String, serde_json::Value>>,
 
     /// installNamespace is the namespace of the bundle's namespaced objects. Without it the bundle
@@ -79,6 +82,17 @@ pub struct BundleDeploymentSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub install_namespace: Option<String>,
+}
+
+/// Any object. That any further property is permitted must not be said besides: the API server
+/// then empties the objects in it. It is applied as a whole: of an object that loses its last
+/// member, server-side apply makes a null.
+fn free_form(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
 }
 
 /// A template for a Bundle.
@@ -176,10 +190,11 @@ pub struct AppliedBundle {
 
     /// config is the configuration that it was rendered with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    #[schemars(schema_with = "free_form")]
     pub config: Option<BTreeMap<String, serde_json::Value>>,
 
-    /// certificateProvider is who makes the certificates of the bundle's webhooks.
+    /// certificateProvider is who makes the certificates of the bundle's webhooks: cert-manager,
+    /// service-ca or own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_provider: Option<String>,
 }

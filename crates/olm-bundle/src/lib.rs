@@ -14,8 +14,11 @@
 //!   [`validate`](registry_v1::Bundle::validate) answers all that can be known without any
 //!   configuration, and [`check_install_mode`](registry_v1::Bundle::check_install_mode) whether
 //!   the operator can watch the namespaces asked for.
+//! * [`registry_v1::Config`] is what may be said about an installation: the namespaces to watch and
+//!   changes of the Deployments.
 //! * [`registry_v1::render`] turns a bundle and [`registry_v1::RenderOptions`] into objects and
 //!   tells which certificates the caller has to make.
+//! * [`inspect`] tells authors everything that is wrong with a bundle, by file and line.
 //!
 //! # Guarantees
 //!
@@ -25,6 +28,8 @@
 //!   broken, makes it panic.
 //! * Parts of a ClusterServiceVersion and of CustomResourceDefinitions are decoded by their
 //!   schemas, so that no undeclared field reaches an API server that would refuse it.
+//! * Definitions and roles of `v1beta1` are rendered as `v1` where that means the same, and refused
+//!   with the reason otherwise.
 //! * Rendered objects carry no `status` and no `metadata.creationTimestamp`.
 //!
 //! # Example
@@ -36,8 +41,10 @@
 //! ```
 
 pub mod hash;
+mod inspect;
 mod manifests;
 pub mod plain_v0;
 pub mod registry_v1;
 
+pub use inspect::{Finding, Severity, inspect};
 pub use manifests::{ManifestProblem, ManifestsError};

@@ -26,6 +26,8 @@ const MAX_QUOTE: usize = 1024;
 pub(crate) struct Manifest {
     /// Name of the file inside the `manifests` directory.
     pub(crate) file: String,
+    /// Line on which its document starts, from 1.
+    pub(crate) line: usize,
     /// The object: a JSON object with a `kind` that is a non-empty string.
     pub(crate) object: Value,
 }
@@ -39,6 +41,11 @@ impl Manifest {
     /// `apiVersion` of the object; empty where there is none.
     pub(crate) fn api_version(&self) -> &str {
         text(&self.object, &["apiVersion"])
+    }
+
+    /// Path of the file in the bundle, and the line of the object's document.
+    pub(crate) fn place(&self) -> (String, usize) {
+        (format!("{DIRECTORY}/{}", self.file), self.line)
     }
 
     /// `metadata.name` of the object; empty where there is none.
@@ -76,6 +83,8 @@ pub enum ManifestsError {
     File {
         /// Name of the file inside the directory.
         file: String,
+        /// Line that it is about, or on which the document starts that it is in, from 1.
+        line: usize,
         /// What is wrong with it.
         problem: ManifestProblem,
     },
@@ -116,6 +125,14 @@ pub enum ManifestProblem {
 /// Reads all objects of the `manifests` directory: files in name order, documents in file order,
 /// lists flattened in place.
 pub(crate) fn read(tree: &dyn Tree) -> Result<Vec<Manifest>, ManifestsError> {
+    let (objects, errors) = read_all(tree)?;
+    errors.into_iter().next().map_or(Ok(objects), Err)
+}
+
+/// The same, with an error for each file that cannot be read to its end.
+pub(crate) fn read_all(
+    tree: &dyn Tree,
+) -> Result<(Vec<Manifest>, Vec<ManifestsError>), ManifestsError> {
     let directory = RelPath::root().join(DIRECTORY).map_err(|error| {
         ManifestsError::Tree(TreeError::Io {
             path: RelPath::root(),
@@ -133,6 +150,7 @@ pub(crate) fn read(tree: &dyn Tree) -> Result<Vec<Manifest>, ManifestsError> {
         return Err(ManifestsError::Subdirectory(entry.name.clone()));
     }
     let mut objects = Vec::new();
+    let mut errors = Vec::new();
     let mut total = 0_u64;
     // The objects of all files are held together, so all files share one bound on aliases.
     let mut limits = olm_yaml::Limits::default();
@@ -150,9 +168,12 @@ pub(crate) fn read(tree: &dyn Tree) -> Result<Vec<Manifest>, ManifestsError> {
         if total > MAX_TOTAL_BYTES {
             return Err(ManifestsError::TooLarge);
         }
-        read_file(&entry.name, &content, &mut limits, &mut objects)?;
+        match read_file(&entry.name, &content, &mut limits, &mut objects) {
+            Err(error @ ManifestsError::File { .. }) => errors.push(error),
+            other => other?,
+        }
     }
-    Ok(objects)
+    Ok((objects, errors))
 }
 
 /// Reads the objects of one file, and takes what its aliases expanded to from the limits.
@@ -162,13 +183,15 @@ fn read_file(
     limits: &mut olm_yaml::Limits,
     objects: &mut Vec<Manifest>,
 ) -> Result<(), ManifestsError> {
-    let failure = |problem| ManifestsError::File {
+    let failure = |line, problem| ManifestsError::File {
         file: file.to_owned(),
+        line,
         problem,
     };
     let mut documents = olm_yaml::documents(content, limits);
     for document in documents.by_ref() {
-        let document = document.map_err(|error| failure(ManifestProblem::Syntax(error)))?;
+        let document =
+            document.map_err(|error| failure(line_of(&error), ManifestProblem::Syntax(error)))?;
         // A stack instead of recursion: a list may hold lists.
         let mut pending = vec![document.value];
         while let Some(value) = pending.pop() {
@@ -181,22 +204,38 @@ fn read_file(
                 Value::Object(fields) => {
                     let object = Value::Object(fields);
                     if text(&object, &["kind"]).is_empty() {
-                        return Err(failure(ManifestProblem::MissingKind(quote(&object))));
+                        let problem = ManifestProblem::MissingKind(quote(&object));
+                        return Err(failure(document.line, problem));
                     }
                     if objects.len() == MAX_OBJECTS {
                         return Err(ManifestsError::TooManyObjects);
                     }
                     objects.push(Manifest {
                         file: file.to_owned(),
+                        line: document.line,
                         object,
                     });
                 }
-                other => return Err(failure(ManifestProblem::NotAnObject(json_type(&other)))),
+                other => {
+                    let problem = ManifestProblem::NotAnObject(json_type(&other));
+                    return Err(failure(document.line, problem));
+                }
             }
         }
     }
     limits.max_expansion = documents.expansion_left();
     Ok(())
+}
+
+/// The line that an error of syntax is about; 1 where it is about the whole file.
+const fn line_of(error: &olm_yaml::YamlError) -> usize {
+    match error {
+        olm_yaml::YamlError::Separator { line, .. }
+        | olm_yaml::YamlError::Yaml { line, .. }
+        | olm_yaml::YamlError::Json { line, .. }
+        | olm_yaml::YamlError::TooDeep { line, .. } => *line,
+        _ => 1,
+    }
 }
 
 /// Takes the items out of a list object. Items of a typed list (`RoleList`) may leave out what

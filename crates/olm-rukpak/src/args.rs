@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use olm_runtime::{CommonArgs, RegistryArgs};
 
 /// Fetches bundles and applies them to the cluster, or judges Bundles at admission
@@ -35,6 +35,12 @@ pub struct ManagerArgs {
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/cache/rukpak")]
     pub storage_dir: PathBuf,
 
+    /// Who makes the certificates of the webhooks of bundles; auto: cert-manager where the cluster
+    /// has it, else the service CA of OpenShift where the cluster has that, else rukpak itself, and
+    /// for what is installed whoever makes them now
+    #[arg(long, value_name = "PROVIDER", value_enum, default_value_t)]
+    pub certificate_provider: CertificateChoice,
+
     /// Flags that every process that pulls images has.
     #[command(flatten)]
     pub registry: RegistryArgs,
@@ -42,6 +48,20 @@ pub struct ManagerArgs {
     /// Let git and http sources of Bundles name hosts at loopback and link-local addresses
     #[arg(long)]
     pub allow_local_sources: bool,
+}
+
+/// Who is to make the certificates of the webhooks of bundles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum CertificateChoice {
+    /// Whoever made those of what is installed, else what the cluster has, else rukpak.
+    #[default]
+    Auto,
+    /// cert-manager.
+    CertManager,
+    /// The service CA of OpenShift.
+    ServiceCa,
+    /// rukpak itself.
+    Own,
 }
 
 /// Flags of `rukpak webhooks`.
@@ -78,6 +98,7 @@ mod tests {
             "--storage-dir=/s",
             "--plain-http-registry=a:5000",
             "--plain-http-registry=b",
+            "--certificate-provider=service-ca",
         ])
         .unwrap();
         let Command::Manager(args) = cli.command else {
@@ -86,6 +107,7 @@ mod tests {
         assert_eq!(args.registry.plain_http_registry, ["a:5000", "b"]);
         assert!(args.common.leader_elect);
         assert!(!args.allow_local_sources);
+        assert_eq!(args.certificate_provider, CertificateChoice::ServiceCa);
         let cli = Cli::try_parse_from(["rukpak", "webhooks", "--tls-san=127.0.0.1"]).unwrap();
         let Command::Webhooks(args) = cli.command else {
             panic!("another command")

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use olm_api::names;
 use olm_bundle::plain_v0::{self, PlainError};
 use olm_bundle::registry_v1::{
-    self, CertificateProvider, InstallModeError, LoadError, RenderError, RenderOptions,
-    ValidationErrors, WebhookCertificate,
+    self, CertificateProvider, Config, ConfigError, InstallModeError, LoadError, RenderError,
+    RenderOptions, ValidationErrors, WebhookCertificate,
 };
 use olm_tree::Tree;
 use serde_json::Value;
@@ -49,18 +49,23 @@ pub(crate) enum FormatError {
         plain = names::PROVISIONER_PLAIN
     )]
     PlainGiven(LoadError),
-    /// There is configuration for a format that cannot be configured yet.
-    #[error("spec.config is not supported for provisioner class \"{0}\"")]
-    Config(&'static str),
+    /// The configuration does not fit the bundle.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing is configured, and the bundle cannot be installed without.
+    #[error("{mode}; {config}")]
+    NotConfigured {
+        /// What is not supported without configuration.
+        mode: InstallModeError,
+        /// What has to be configured.
+        config: ConfigError,
+    },
     /// It contradicts itself or asks for what is not supported.
     #[error(
         "convert registry+v1 bundle to plain+v0 bundle: {}",
         without_prefix(.0)
     )]
     Invalid(ValidationErrors),
-    /// It converts custom resources by a webhook.
-    #[error("convert registry+v1 bundle to plain+v0 bundle: conversion webhooks are not supported")]
-    ConversionWebhooks,
     /// It cannot watch all namespaces.
     #[error(transparent)]
     InstallMode(#[from] InstallModeError),
@@ -73,19 +78,6 @@ pub(crate) enum FormatError {
     /// It is installed in a namespace, and none is known.
     #[error("the bundle names no namespace to be installed in: set spec.installNamespace")]
     NoNamespace,
-}
-
-/// Refuses configuration that would change nothing although it should. Plain bundles have none, and
-/// theirs is ignored, as upstream does.
-pub(crate) fn check_config(
-    class: &str,
-    config: Option<&BTreeMap<String, Value>>,
-) -> Result<(), FormatError> {
-    let is_set = config.is_some_and(|config| !config.is_empty());
-    match Format::of_class(class) {
-        Some(Format::Registry) if is_set => Err(FormatError::Config(names::PROVISIONER_REGISTRY)),
-        _ => Ok(()),
-    }
 }
 
 /// Reads a `registry+v1` bundle; where it is none, says so if it is one of the other format.
@@ -152,9 +144,6 @@ impl Format {
             Self::Registry => {
                 let bundle = load_registry(tree)?;
                 bundle.validate().map_err(FormatError::Invalid)?;
-                if bundle.uses_conversion_webhooks() {
-                    return Err(FormatError::ConversionWebhooks);
-                }
             }
         }
         Ok(())
@@ -186,18 +175,47 @@ impl Content {
         matches!(self, Self::Registry(bundle) if bundle.uses_webhooks())
     }
 
-    /// Whether the bundle can be installed as this stage installs: watching all namespaces.
-    pub(crate) fn check_install_mode(&self) -> Result<(), FormatError> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Registry(bundle) => {
-                Ok(bundle.check_install_mode(&bundle.default_install_namespace(), None)?)
-            }
+    /// How the bundle is installed in `namespace`. Plain bundles cannot be configured, and what is
+    /// said is ignored, as upstream does.
+    pub(crate) fn configure(
+        &self,
+        config: Option<&BTreeMap<String, Value>>,
+        namespace: Option<&str>,
+    ) -> Result<Config, FormatError> {
+        let Self::Registry(bundle) = self else {
+            return Ok(Config::default());
+        };
+        let members: serde_json::Map<String, Value> = config
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let is_empty = members.is_empty();
+        let parsed = Config::parse(bundle, &Value::Object(members), namespace);
+        let targets = match &parsed {
+            Ok(config) => config.target_namespaces(),
+            Err(_) => None,
+        };
+        match (
+            parsed.as_ref().err(),
+            bundle.check_install_mode(namespace.unwrap_or_default(), targets),
+        ) {
+            (Some(config), Err(mode)) if is_empty => Err(FormatError::NotConfigured {
+                mode,
+                config: config.clone(),
+            }),
+            (None, Err(mode)) => Err(FormatError::InstallMode(mode)),
+            _ => Ok(parsed?),
         }
     }
 
     /// The objects of the bundle in `namespace`.
-    pub(crate) fn render(self, namespace: Option<&str>) -> Result<Rendered, FormatError> {
+    pub(crate) fn render(
+        self,
+        namespace: Option<&str>,
+        config: Config,
+        certificates: CertificateProvider,
+    ) -> Result<Rendered, FormatError> {
         match self {
             Self::Plain(objects) => Ok(Rendered {
                 objects: distinct(objects),
@@ -206,10 +224,13 @@ impl Content {
             Self::Registry(bundle) => {
                 let options = RenderOptions {
                     install_namespace: namespace.ok_or(FormatError::NoNamespace)?.to_owned(),
-                    target_namespaces: None,
-                    certificates: CertificateProvider::Own,
+                    config,
+                    certificates,
                 };
                 let rendered = registry_v1::render(&bundle, &options)?;
+                for notice in rendered.notices {
+                    tracing::info!(bundle = bundle.csv_name(), notice, "rendered otherwise");
+                }
                 Ok(Rendered {
                     objects: rendered.objects,
                     certificates: rendered.certificates,
@@ -305,32 +326,44 @@ mod tests {
     }
 
     #[rstest]
-    #[case::none(names::PROVISIONER_REGISTRY, None, true)]
-    #[case::empty(names::PROVISIONER_REGISTRY, Some(json!({})), true)]
-    #[case::set(names::PROVISIONER_REGISTRY, Some(json!({"watchNamespace": "a"})), false)]
-    #[case::ignored(names::PROVISIONER_PLAIN, Some(json!({"a": 1})), true)]
-    fn configuration_that_would_be_without_effect_is_refused(
-        #[case] class: &str,
-        #[case] config: Option<Value>,
-        #[case] is_fine: bool,
+    #[case::nothing("AllNamespaces", json!(null), None)]
+    #[case::nothing_in_it("AllNamespaces", json!({}), None)]
+    #[case::own("OwnNamespace", json!({"watchNamespace": "here"}), None)]
+    #[case::several("MultiNamespace", json!({"watchNamespace": "a,b"}), None)]
+    #[case::nothing_and_not_all("OwnNamespace", json!(null), Some(
+        "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be enabled; \
+         invalid configuration: required field \"watchNamespace\" is missing"))]
+    #[case::something_else("OwnNamespace", json!({"deploymentConfig": {}}), Some(
+        "invalid configuration: required field \"watchNamespace\" is missing"))]
+    #[case::no_mode("none", json!({}), Some(
+        "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be enabled"))]
+    #[case::unknown("AllNamespaces", json!({"watchNamespace": "a"}), Some(
+        "invalid configuration: unknown field \"watchNamespace\""))]
+    #[case::own_among_several("MultiNamespace", json!({"watchNamespace": "a,here"}), Some(
+        "convert registry+v1 bundle to plain+v0 bundle: invalid option(s): invalid target \
+         namespaces [a here]: supported install modes [MultiNamespace] do not support targeting \
+         own namespace"))]
+    fn a_bundle_is_unpacked_in_any_case_and_deployed_as_it_can_be(
+        #[case] mode: &str,
+        #[case] config: Value,
+        #[case] refusal: Option<&str>,
     ) {
-        let config = config.map(|config| serde_json::from_value(config).unwrap());
-        let answer = check_config(class, config.as_ref()).map_err(|error| error.to_string());
-        let refusal = "spec.config is not supported for provisioner class \
-                       \"core-rukpak-io-registry\"";
-        assert_eq!(answer.err().as_deref(), (!is_fine).then_some(refusal));
+        let tree = registry(mode, "");
+        Format::Registry.check(&tree).unwrap();
+        let content = Format::Registry.load(&tree).unwrap();
+        let config: Option<BTreeMap<String, Value>> = serde_json::from_value(config).unwrap();
+        let answer = content.configure(config.as_ref(), Some("here"));
+        assert_eq!(
+            answer.err().map(|error| error.to_string()).as_deref(),
+            refusal
+        );
     }
 
     #[test]
-    fn a_bundle_that_cannot_watch_all_namespaces_is_unpacked_and_not_deployed() {
-        let tree = registry("OwnNamespace", "");
-        Format::Registry.check(&tree).unwrap();
-        let content = Format::Registry.load(&tree).unwrap();
-        assert_eq!(
-            content.check_install_mode().unwrap_err().to_string(),
-            "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be \
-             enabled"
-        );
+    fn the_configuration_of_a_plain_bundle_is_ignored() {
+        let config = BTreeMap::from([("a".to_owned(), json!(1))]);
+        let answer = Content::Plain(Vec::new()).configure(Some(&config), None);
+        assert_eq!(answer.unwrap(), Config::default());
     }
 
     #[test]
@@ -363,7 +396,7 @@ mod tests {
     fn identical_objects_of_a_plain_bundle_count_once() {
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
         let rendered = Content::Plain(vec![object.clone(), object.clone()])
-            .render(None)
+            .render(None, Config::default(), CertificateProvider::Own)
             .unwrap();
         assert_eq!(rendered.objects, [object]);
     }

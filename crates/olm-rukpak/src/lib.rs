@@ -45,5 +45,5 @@ mod source;
 mod undecodable;
 mod webhook;
 
-pub use args::{Cli, Command, ManagerArgs, WebhooksArgs};
+pub use args::{CertificateChoice, Cli, Command, ManagerArgs, WebhooksArgs};
 pub use process::{RunError, manager, webhooks};

@@ -105,6 +105,7 @@ pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
             watches,
             waker,
             system_namespace: namespace.clone(),
+            certificate_provider: args.certificate_provider,
         })
     });
     let references = References::new(known_bundles, deployments.objects());

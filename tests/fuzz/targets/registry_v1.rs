@@ -20,11 +20,8 @@ fuzz_target!(|data: &[u8]| {
     if bundle.validate().is_err() {
         return;
     }
-    let options = RenderOptions {
-        install_namespace: bundle.default_install_namespace(),
-        target_namespaces: None,
-        certificates: CertificateProvider::Own,
-    };
+    let namespace = bundle.default_install_namespace();
+    let options = RenderOptions::new(namespace, CertificateProvider::Own);
     let Ok(first) = registry_v1::render(&bundle, &options) else {
         return;
     };

@@ -32,11 +32,7 @@ fn bundles(namespace: &str) -> Result<Vec<(String, Vec<Value>)>> {
             continue;
         }
         let files = content::files(&data.join("bundles").join(&name))?;
-        let options = RenderOptions {
-            install_namespace: namespace.to_owned(),
-            target_namespaces: None,
-            certificates: CertificateProvider::Own,
-        };
+        let options = RenderOptions::new(namespace, CertificateProvider::Own);
         // What does not load or render is the business of the tests of bundles.
         if let Ok(bundle) = registry_v1::load(&files)
             && let Ok(rendered) = registry_v1::render(&bundle, &options)

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::inventory::{NAMESPACE, WATCHED};
 use super::table::Outcome::{self, Installs, Refused};
-use super::table::Stage::Apply;
+use super::table::Stage::{Apply, Load, Unpack};
 use super::table::{REAL, SHARING};
 use anyhow::Result;
+use olm_bundle::registry_v1::{self, InstallMode};
 use olm_tests::content;
 use olm_tests::fixture::{Package, Version};
 use olm_tree::MemoryTree;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How many bundles are installed side by side.
 pub(super) const ROUND: usize = 4;
@@ -18,8 +20,16 @@ pub(super) const ROUND: usize = 4;
 pub(super) struct Case {
     pub(super) bundle: String,
     pub(super) files: MemoryTree,
+    /// The install mode that it is tried in; none for no configuration.
+    pub(super) mode: Option<InstallMode>,
     pub(super) outcome: Outcome,
 }
+
+/// What is said of an operator that does not watch all namespaces, and nothing is configured.
+const ALL_NAMESPACES: &[&str] = &[
+    "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be enabled",
+    "invalid configuration: required field \"watchNamespace\" is missing",
+];
 
 impl Case {
     /// Every bundle of the data, where there is one, and two of the project's own.
@@ -34,14 +44,47 @@ impl Case {
             there, listed,
             "the table and the data name the same bundles"
         );
+        // For whoever changes the table: these packages alone.
+        let only = std::env::var("OLM_TEST_BUNDLES").ok();
         for (bundle, outcome) in REAL {
-            cases.push(Self {
-                bundle: (*bundle).to_owned(),
-                files: content::files(&data.join("bundles").join(bundle))?,
-                outcome: *outcome,
-            });
+            let package = bundle.split('/').next().unwrap_or_default();
+            if only
+                .as_ref()
+                .is_some_and(|only| !only.split(',').any(|name| name == package))
+            {
+                continue;
+            }
+            let files = content::files(&data.join("bundles").join(bundle))?;
+            for (mode, outcome) in trials(&files, *outcome) {
+                cases.push(Self {
+                    bundle: (*bundle).to_owned(),
+                    files: files.clone(),
+                    mode,
+                    outcome,
+                });
+            }
         }
         Ok(cases)
+    }
+
+    /// The configuration of the BundleDeployment.
+    pub(super) fn config(&self) -> Value {
+        match self.mode {
+            Some(InstallMode::OwnNamespace) => json!({"watchNamespace": NAMESPACE}),
+            Some(InstallMode::SingleNamespace) => json!({"watchNamespace": WATCHED}),
+            Some(InstallMode::MultiNamespace) => {
+                json!({"watchNamespace": format!("{WATCHED},default")})
+            }
+            _ => json!({}),
+        }
+    }
+
+    /// The bundle and its mode, for people.
+    pub(super) fn title(&self) -> String {
+        match &self.mode {
+            None => self.bundle.clone(),
+            Some(mode) => format!("{} {mode}", self.bundle),
+        }
     }
 
     pub(super) fn own() -> Vec<Self> {
@@ -74,6 +117,7 @@ impl Case {
                     .bundles
                     .remove(0)
                     .files,
+                mode: None,
                 outcome,
             })
             .collect()
@@ -85,16 +129,48 @@ impl Case {
 
     /// The name of its BundleDeployment.
     pub(super) fn name(&self) -> String {
-        self.bundle.replace(['/', '.'], "-")
+        let suffix = match &self.mode {
+            Some(InstallMode::OwnNamespace) => "-o",
+            Some(InstallMode::SingleNamespace) => "-s",
+            Some(InstallMode::MultiNamespace) => "-m",
+            _ => "",
+        };
+        let mut name = self.bundle.replace(['/', '.'], "-");
+        // Names of BundleDeployments have at most 45 characters.
+        name.truncate(43);
+        name + suffix
     }
 
     /// Whether both can be installed at a time.
     pub(super) fn goes_with(&self, other: &Self) -> bool {
-        let one_of = |a: &str, b: &str| self.bundle.starts_with(a) && other.bundle.starts_with(b);
-        self.package() != other.package()
-            && !one_of(SHARING.0, SHARING.1)
-            && !one_of(SHARING.1, SHARING.0)
+        let share = |packages: &&[&str]| {
+            packages.contains(&self.package()) && packages.contains(&other.package())
+        };
+        self.package() != other.package() && !SHARING.iter().any(share)
     }
+}
+
+/// The modes that a bundle is tried in: the first that it supports where it can be unpacked at all,
+/// each with `OLM_TEST_CORPUS=all` (minutes), and none where it is told that one has to be chosen.
+fn trials(files: &MemoryTree, outcome: Outcome) -> Vec<(Option<InstallMode>, Outcome)> {
+    let Ok(modes) = registry_v1::load(files).map(|bundle| bundle.install_modes()) else {
+        return vec![(None, outcome)];
+    };
+    if matches!(outcome, Refused(Unpack, _)) {
+        return vec![(None, outcome)];
+    }
+    let mut trials = Vec::new();
+    if !modes.contains(&InstallMode::AllNamespaces) {
+        trials.push((None, Refused(Load, ALL_NAMESPACES)));
+    }
+    let tried = modes.into_iter().filter(|mode| {
+        // One that nobody defined (the data has a misspelt one) cannot be chosen.
+        !matches!(mode, InstallMode::Unknown(_))
+    });
+    let all = std::env::var_os("OLM_TEST_CORPUS").is_some_and(|corpus| corpus == "all");
+    let most = if all { usize::MAX } else { 1 };
+    trials.extend(tried.take(most).map(|mode| (Some(mode), outcome)));
+    trials
 }
 
 /// Rounds of cases that can be tried at a time.

@@ -21,7 +21,7 @@ async fn every_bundle_works_and_goes_without_a_trace_or_is_refused_with_its_reas
         let outcomes = join_all(round.iter().map(|case| corpus.try_case(case))).await;
         for (case, outcome) in round.iter().zip(outcomes) {
             if let Err(error) = outcome {
-                failures.push(format!("{}: {error:#}", case.bundle));
+                failures.push(format!("{}: {error:#}", case.title()));
             }
         }
         if let Err(error) = corpus.is_as_before(&before).await {
@@ -30,7 +30,7 @@ async fn every_bundle_works_and_goes_without_a_trace_or_is_refused_with_its_reas
         }
     }
     report::line(&format!(
-        "{count} bundles in {:.1} s",
+        "{count} trials in {:.1} s",
         start.elapsed().as_secs_f64()
     ));
     for line in corpus.suite.log("rukpak")?.lines() {

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use olm_api::bundle_deployment::InventoryObject;
-use olm_bundle::registry_v1::{self, CertificateProvider, RenderOptions};
+use olm_bundle::registry_v1::{self, CertificateProvider, Config, RenderOptions};
 use olm_tree::MemoryTree;
 use serde_json::Value;
 
 /// The namespace that everything is installed in.
 pub(super) const NAMESPACE: &str = "olm-test-install";
+/// Another namespace, which operators may watch.
+pub(super) const WATCHED: &str = "olm-test-watch";
 
 pub(super) fn identity(object: &InventoryObject) -> [String; 4] {
     [
@@ -21,13 +23,13 @@ pub(super) fn identity(object: &InventoryObject) -> [String; 4] {
 }
 
 /// Group, kind, namespace and name of everything that a bundle is rendered to.
-pub(super) fn rendered(files: &MemoryTree) -> Result<BTreeSet<[String; 4]>> {
+pub(super) fn rendered(files: &MemoryTree, config: &Value) -> Result<BTreeSet<[String; 4]>> {
+    let bundle = registry_v1::load(files)?;
     let options = RenderOptions {
-        install_namespace: NAMESPACE.to_owned(),
-        target_namespaces: None,
-        certificates: CertificateProvider::Own,
+        config: Config::parse(&bundle, config, Some(NAMESPACE))?,
+        ..RenderOptions::new(NAMESPACE, CertificateProvider::Own)
     };
-    let rendered = registry_v1::render(&registry_v1::load(files)?, &options)?;
+    let rendered = registry_v1::render(&bundle, &options)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(rendered
         .objects

@@ -1,8 +1,8 @@
 //! What becomes of each real bundle on a cluster.
 
-use Need::{Kind, PriorityClass};
+use Need::{Kinds, PriorityClass};
 use Outcome::{Installs, InstallsOnce, Refused};
-use Stage::{Apply, Load, Unpack};
+use Stage::{Apply, Unpack};
 
 /// What becomes of a bundle.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +18,8 @@ pub(crate) enum Outcome {
 /// What a bundle does not bring itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Need {
-    /// A kind: version, kind and plural.
-    Kind(&'static str, &'static str, &'static str),
+    /// Kinds: version, kind and plural of each.
+    Kinds(&'static [(&'static str, &'static str, &'static str)]),
     /// A priority class, which one of the bundle's operators makes when it starts; here none runs.
     PriorityClass(&'static str),
 }
@@ -29,7 +29,8 @@ pub(crate) enum Need {
 pub(crate) enum Stage {
     /// When its image is unpacked: no configuration could help.
     Unpack,
-    /// When it is turned into objects for this namespace and install mode.
+    /// When it is turned into objects for this namespace and install mode: it is not configured
+    /// for one that it supports.
     Load,
     /// By the API server.
     Apply,
@@ -47,24 +48,25 @@ impl Stage {
 }
 
 const INVALID: &str = "convert registry+v1 bundle to plain+v0 bundle: ";
-const ALL_NAMESPACES: Outcome = Refused(
-    Load,
-    &["convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be enabled"],
-);
-const CONVERSION: Outcome = Refused(
-    Unpack,
-    &["convert registry+v1 bundle to plain+v0 bundle: conversion webhooks are not supported"],
+/// A kind of an operator that is not installed here.
+const SERVICE_MONITOR: (&str, &str, &str) = (
+    "monitoring.coreos.com/v1",
+    "ServiceMonitor",
+    "servicemonitors",
 );
 
 /// Every bundle of the data, and what becomes of it.
 pub(crate) const REAL: &[(&str, Outcome)] = &[
+    // It prunes by a schema that says nothing of the items of a list.
     (
         "3scale-community-operator/0.5.1",
         Refused(
             Unpack,
             &[
                 INVALID,
-                "custom resource definition `apimanagers.apps.3scale.net` is of `apiextensions.k8s.io/v1beta1`",
+                "custom resource definition `apis.capabilities.3scale.net` is of `apiextensions.k8s.io/v1beta1`",
+                "and cannot be converted to `apiextensions.k8s.io/v1` without loss",
+                "matchExpressions.items.properties.values.items` is missing",
             ],
         ),
     ),
@@ -80,8 +82,17 @@ pub(crate) const REAL: &[(&str, Outcome)] = &[
             ],
         ),
     ),
-    ("argocd-operator/0.18.0", CONVERSION),
-    ("assisted-service-operator/0.0.1", ALL_NAMESPACES),
+    ("argocd-operator/0.18.0", Installs),
+    // It ships the account that every namespace has already.
+    (
+        "assisted-service-operator/0.0.1",
+        Refused(
+            Apply,
+            &[
+                r#"ServiceAccount "default" in namespace "olm-test-install" exists and is not owned"#,
+            ],
+        ),
+    ),
     (
         "azure-service-operator/1.0.24492",
         Refused(
@@ -100,7 +111,7 @@ pub(crate) const REAL: &[(&str, Outcome)] = &[
         InstallsOnce(PriorityClass("kubevirt-cluster-critical")),
     ),
     ("community-trivy-operator/2.4.0", Installs),
-    ("dbaas-operator/0.5.0", CONVERSION),
+    ("dbaas-operator/0.5.0", Installs),
     ("debezium-operator/2.4.0", Installs),
     // A sample among its manifests has a field that its own definition does not declare.
     (
@@ -117,54 +128,51 @@ pub(crate) const REAL: &[(&str, Outcome)] = &[
     ("eventing-kogito/1.1.0", Installs),
     ("flink-kubernetes-operator/1.0.1", Installs),
     ("flux/0.13.4", Installs),
-    ("gitlab-operator-kubernetes/2.2.3", ALL_NAMESPACES),
+    ("gitlab-operator-kubernetes/2.2.3", Installs),
     (
         "group-sync-operator/0.0.11",
-        Refused(
-            Unpack,
-            &[
-                INVALID,
-                "custom resource definition `groupsyncs.redhatcop.redhat.io` is of `apiextensions.k8s.io/v1beta1`",
-            ],
-        ),
+        InstallsOnce(Kinds(&[
+            SERVICE_MONITOR,
+            ("authorization.openshift.io/v1", "Role", "roles"),
+            (
+                "authorization.openshift.io/v1",
+                "RoleBinding",
+                "rolebindings",
+            ),
+        ])),
     ),
-    ("group-sync-operator/0.0.29", ALL_NAMESPACES),
+    (
+        "group-sync-operator/0.0.29",
+        InstallsOnce(Kinds(&[SERVICE_MONITOR])),
+    ),
     ("konflux/0.2.2-rc.9", Installs),
-    ("loki-operator/0.10.0", CONVERSION),
+    (
+        "loki-operator/0.10.0",
+        InstallsOnce(Kinds(&[SERVICE_MONITOR])),
+    ),
     ("nfs-provisioner-operator/0.0.3", Installs),
+    // One of its permissions names no API group.
     (
         "oadp-operator/0.2.3",
         Refused(
-            Unpack,
+            Apply,
             &[
-                INVALID,
-                "custom resource definition `backups.velero.io` is of `apiextensions.k8s.io/v1beta1`",
-            ],
-        ),
-    ),
-    ("opentelemetry-operator/0.158.0", CONVERSION),
-    ("pelorus-operator/0.0.9", ALL_NAMESPACES),
-    ("percona-server-mongodb-operator/1.18.0", ALL_NAMESPACES),
-    (
-        "prometheus/0.27.0",
-        Refused(
-            Unpack,
-            &[
-                INVALID,
-                "custom resource definition `alertmanagers.monitoring.coreos.com` is of `apiextensions.k8s.io/v1beta1`",
+                "rules[3].apiGroups: Required value: resource rules must supply at least one api group",
             ],
         ),
     ),
     (
-        "prometheus/0.37.0",
-        Refused(
-            Unpack,
-            &[
-                INVALID,
-                "custom resource definition `alertmanagers.monitoring.coreos.com` is of `apiextensions.k8s.io/v1beta1`",
-            ],
-        ),
+        "opentelemetry-operator/0.158.0",
+        InstallsOnce(Kinds(&[(
+            "monitoring.coreos.com/v1",
+            "PrometheusRule",
+            "prometheusrules",
+        )])),
     ),
+    ("pelorus-operator/0.0.9", Installs),
+    ("percona-server-mongodb-operator/1.18.0", Installs),
+    ("prometheus/0.27.0", Installs),
+    ("prometheus/0.37.0", Installs),
     ("rabbitmq-cluster-operator/2.21.1", Installs),
     ("rabbitmq-cluster-operator/2.22.1", Installs),
     ("rabbitmq-cluster-operator/2.22.2", Installs),
@@ -183,31 +191,28 @@ pub(crate) const REAL: &[(&str, Outcome)] = &[
     ("rabbitmq-messaging-topology-operator/1.19.2", Installs),
     ("rabbitmq-messaging-topology-operator/1.19.3", Installs),
     ("service-binding-operator/0.5.0", Installs),
-    ("sn-operator/0.19.7", CONVERSION),
-    (
-        "strimzi-kafka-operator/0.11.0",
-        Refused(
-            Unpack,
-            &[
-                INVALID,
-                "custom resource definition `kafkaconnects.kafka.strimzi.io` is of `apiextensions.k8s.io/v1beta1`",
-            ],
-        ),
-    ),
+    ("sn-operator/0.19.7", Installs),
+    ("strimzi-kafka-operator/0.11.0", Installs),
     (
         "vault-config-operator/0.8.52",
-        InstallsOnce(Kind(
-            "monitoring.coreos.com/v1",
-            "ServiceMonitor",
-            "servicemonitors",
-        )),
+        InstallsOnce(Kinds(&[SERVICE_MONITOR])),
     ),
-    ("verticadb-operator/26.2.1-0", CONVERSION),
+    ("verticadb-operator/26.2.1-0", Installs),
     ("victoriametrics-operator/0.22.0", Installs),
 ];
 
-/// Bundles that have an object in common besides their own package's other versions.
-pub(crate) const SHARING: (&str, &str) = (
-    "rabbitmq-messaging-topology-operator/",
-    "vault-config-operator/",
-);
+/// Packages whose bundles have an object in common besides their own package's other versions, or of
+/// which one brings what others are to lack.
+pub(crate) const SHARING: &[&[&str]] = &[
+    &[
+        "rabbitmq-messaging-topology-operator",
+        "vault-config-operator",
+    ],
+    &[
+        "group-sync-operator",
+        "loki-operator",
+        "opentelemetry-operator",
+        "prometheus",
+        "vault-config-operator",
+    ],
+];

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use super::table::Need::{self, Kind, PriorityClass};
+use super::table::Need::{self, Kinds, PriorityClass};
 use super::table::Outcome::{Installs, InstallsOnce, Refused};
 use super::table::Stage::{self, Apply};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,6 +14,7 @@ use kube::core::GroupVersionKind;
 use kube::discovery::Scope;
 use kube::{Client, discovery};
 use olm_api::bundle_deployment::{BundleDeployment, InventoryObject};
+use olm_tests::chart::Chart;
 use olm_tests::fixture::definition;
 use olm_tests::publish::Publisher;
 use olm_tests::snapshot::Snapshot;
@@ -23,10 +24,10 @@ use olm_tests::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cases::Case;
-use super::inventory::{NAMESPACE, identity, rendered};
+use super::inventory::{NAMESPACE, WATCHED, identity, rendered};
 
 /// How long a bundle may take to be installed, refused or removed.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
@@ -44,10 +45,18 @@ impl Corpus {
         let registry = Registry::start(RegistryOptions::default()).await?;
         let options = SuiteOptions {
             rendered_leases: true,
+            // One of the bundles is cert-manager: nobody else is to rely on it here.
+            chart: Chart {
+                values: vec!["rukpak.certificateProvider=own".to_owned()],
+                ..Chart::default()
+            },
             ..SuiteOptions::plain_http([registry.host()])
         };
         let suite = Suite::start_only(&cluster, options, &["rukpak-webhooks", "rukpak"]).await?;
         let client = cluster.client().await?;
+        let watched =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WATCHED}});
+        chart::apply(&client, &watched, "default").await?;
         Ok(Self {
             suite,
             registry,
@@ -65,7 +74,7 @@ impl Corpus {
             .bundle(&format!("bundles/{package}:v{tag}"), &case.files)
             .await?;
         let start = Instant::now();
-        self.create(&name, &reference).await?;
+        self.create(&name, &reference, &case.config()).await?;
         let outcome = self.follow(case, &name).await;
         let (took, start) = (start.elapsed(), Instant::now());
         let removed = self.delete(&self.deployments, &name).await;
@@ -78,8 +87,8 @@ impl Corpus {
             Err(_) => "FAILED".to_owned(),
         };
         report::line(&format!(
-            "{:<48} {:5.1} s {line}; removed in {:.1} s",
-            case.bundle,
+            "{:<68} {:5.1} s {line}; removed in {:.1} s",
+            case.title(),
             took.as_secs_f64(),
             removing.as_secs_f64()
         ));
@@ -104,48 +113,75 @@ impl Corpus {
     /// Waits until it is said what a bundle lacks; in words.
     pub(super) async fn lacks(&self, name: &str, need: Need) -> Result<String> {
         match need {
-            Kind(version, kind, _) => {
-                let missing = format!(r#"no matches for kind "{kind}" in version "{version}""#);
-                let texts = ["required resource not found", missing.as_str()];
-                self.refused(name, Apply, &texts).await?;
-                Ok(missing)
+            Kinds(kinds) => {
+                let missing: Vec<String> = kinds
+                    .iter()
+                    .map(|(version, kind, _)| {
+                        format!(r#"no matches for kind "{kind}" in version "{version}""#)
+                    })
+                    .collect();
+                // One that was served a moment ago is first not found.
+                let holds = |deployment: &BundleDeployment| {
+                    let said = message(deployment, "Installed");
+                    wait::has_reason(deployment, "Installed", "False", "InstallFailed")
+                        && said.contains("required resource not found")
+                        && missing.iter().all(|missing| said.contains(missing))
+                };
+                let waits = Wait::new(format!("{name} is refused: {}", missing.join(", ")));
+                let waits = waits.within(PATIENCE).logs(&self.suite);
+                waits.object(&self.deployments, name, holds).await?;
+                Ok(missing.join(", "))
             }
             PriorityClass(class) => {
                 let missing = format!("no PriorityClass with name {class} was found");
-                let waits = Wait::new(format!("{name} is not installed: {missing}"));
-                let holds = |deployment: &BundleDeployment| {
-                    wait::has_reason(
-                        deployment,
-                        "Installed",
-                        "Unknown",
-                        "InstallationStatusUnknown",
-                    ) && message(deployment, "Installed").contains(&missing)
-                };
-                let waits = waits.within(PATIENCE).logs(&self.suite);
-                waits.object(&self.deployments, name, holds).await?;
+                self.waits(name, &missing).await?;
                 Ok(missing)
             }
         }
     }
 
+    /// Waits until it is said what a bundle waits for.
+    pub(super) async fn waits(&self, name: &str, text: &str) -> Result<()> {
+        let holds = |deployment: &BundleDeployment| {
+            wait::has_reason(
+                deployment,
+                "Installed",
+                "Unknown",
+                "InstallationStatusUnknown",
+            ) && message(deployment, "Installed").contains(text)
+        };
+        let waits = Wait::new(format!("{name} is not installed: {text}"));
+        let waits = waits.within(PATIENCE).logs(&self.suite);
+        waits.object(&self.deployments, name, holds).await?;
+        Ok(())
+    }
+
     pub(super) async fn bring(&self, need: Need) -> Result<()> {
-        let object = match need {
-            Kind(version, kind, plural) => definition(version, kind, plural),
-            PriorityClass(class) => json!({
+        let objects: Vec<Value> = match need {
+            Kinds(kinds) => kinds
+                .iter()
+                .map(|(version, kind, plural)| definition(version, kind, plural))
+                .collect(),
+            PriorityClass(class) => vec![json!({
                 "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
                 "metadata": {"name": class}, "value": 1_000_000_000,
-            }),
+            })],
         };
-        chart::apply(&self.client, &object, "default").await?;
+        for object in objects {
+            chart::apply(&self.client, &object, "default").await?;
+        }
         Ok(())
     }
 
     pub(super) async fn take_away(&self, need: Need) -> Result<()> {
         match need {
-            Kind(version, _, plural) => {
-                let group = version.split('/').next().unwrap_or_default();
+            Kinds(kinds) => {
                 let api = Api::<CustomResourceDefinition>::all(self.client.clone());
-                self.delete(&api, &format!("{plural}.{group}")).await
+                for (version, _, plural) in kinds {
+                    let group = version.split('/').next().unwrap_or_default();
+                    self.delete(&api, &format!("{plural}.{group}")).await?;
+                }
+                Ok(())
             }
             PriorityClass(class) => {
                 let api = Api::<PriorityClasses>::all(self.client.clone());
@@ -202,7 +238,7 @@ impl Corpus {
             status.install_namespace
         );
         let there = status.inventory.context("no inventory")?.objects;
-        let mut wanted = rendered(&case.files)?;
+        let mut wanted = rendered(&case.files, &case.config())?;
         let mut deployments = 0;
         for object in &there {
             let live = self.read(object).await?;
@@ -238,7 +274,7 @@ impl Corpus {
         found.with_context(|| format!("{object:?} does not exist"))
     }
 
-    pub(super) async fn create(&self, name: &str, reference: &str) -> Result<()> {
+    pub(super) async fn create(&self, name: &str, reference: &str, config: &Value) -> Result<()> {
         let deployment = serde_json::from_value(json!({
             "apiVersion": "core.rukpak.io/v1alpha1",
             "kind": "BundleDeployment",
@@ -246,6 +282,7 @@ impl Corpus {
             "spec": {
                 "provisionerClassName": "core-rukpak-io-plain",
                 "installNamespace": NAMESPACE,
+                "config": config,
                 "template": {"spec": {
                     "provisionerClassName": "core-rukpak-io-registry",
                     "source": {"type": "image", "image": {"ref": reference}},

@@ -5,6 +5,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
+use olm_tests::chart::Chart;
 use olm_tests::publish::Publisher;
 use olm_tests::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait, wait};
 use olm_tree::MemoryTree;
@@ -28,9 +29,21 @@ pub(super) struct RukpakCluster {
 
 impl RukpakCluster {
     pub(super) async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these settings of the chart.
+    pub(super) async fn start_with(values: &[&str]) -> Result<Self> {
         let cluster = ControlPlane::own().await?;
         let registry = Registry::start(RegistryOptions::default()).await?;
-        let mut options = SuiteOptions::plain_http([registry.host()]);
+        let chart = Chart {
+            values: values.iter().map(|text| (*text).to_owned()).collect(),
+            ..Chart::default()
+        };
+        let mut options = SuiteOptions {
+            chart,
+            ..SuiteOptions::plain_http([registry.host()])
+        };
         // git and web servers of tests are on this machine.
         let local = vec!["--allow-local-sources".to_owned()];
         options.arguments.insert("rukpak".to_owned(), local);

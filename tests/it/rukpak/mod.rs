@@ -2,9 +2,11 @@
 
 mod admission;
 mod archives;
+mod certificates;
 mod classes;
 mod cluster;
 mod config_maps;
+mod configuration;
 mod contents;
 mod git;
 mod lost;

@@ -143,7 +143,8 @@ async fn a_bundle_that_cannot_be_deployed_is_refused_before_anything_is_written(
         .await?;
     assert_eq!(
         message(&refused, "HasValidBundle"),
-        "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be enabled"
+        "convert registry+v1 bundle to plain+v0 bundle: AllNamespace install mode must be enabled; \
+         invalid configuration: required field \"watchNamespace\" is missing"
     );
     assert_eq!(active(&refused), "");
     let accounts: Api<ServiceAccount> = Api::all(fixture.client.clone());

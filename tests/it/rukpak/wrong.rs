@@ -53,7 +53,7 @@ async fn a_bundle_of_another_format_than_its_class_says_which_class_it_has() -> 
     assert!(text.ends_with("is core-rukpak-io-registry"), "{text}");
     fixture.uninstall("registry").await?;
 
-    // Configuration that would be without effect is refused, and taken away it is no more.
+    // Configuration that does not fit the bundle is refused, and taken away it is no more.
     let config = json!({"config": {"watchNamespace": "default"}});
     fixture
         .deploy_with("configured", REGISTRY, &registry, config)
@@ -63,7 +63,7 @@ async fn a_bundle_of_another_format_than_its_class_says_which_class_it_has() -> 
         .await?;
     assert_eq!(
         message(&refused, "HasValidBundle"),
-        "spec.config is not supported for provisioner class \"core-rukpak-io-registry\""
+        "invalid configuration: unknown field \"watchNamespace\""
     );
     fixture.deploy("configured", REGISTRY, &registry).await?;
     fixture.installed("configured").await?;

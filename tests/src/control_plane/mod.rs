@@ -392,7 +392,11 @@ async fn create_node(client: &Client) -> Result<()> {
         "metadata": {
             "name": "node-0",
             "annotations": { "kwok.x-k8s.io/node": "fake" },
-            "labels": { "kubernetes.io/hostname": "node-0", "kubernetes.io/os": "linux" },
+            "labels": {
+                "beta.kubernetes.io/os": "linux",
+                "kubernetes.io/hostname": "node-0",
+                "kubernetes.io/os": "linux",
+            },
         },
         "status": { "allocatable": capacity, "capacity": capacity },
     }))?;

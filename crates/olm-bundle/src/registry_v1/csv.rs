@@ -194,6 +194,11 @@ pub(crate) fn decode(object: Value) -> Result<ClusterServiceVersion, serde_json:
     serde_json::from_value(normalise(object, Context::Fields))
 }
 
+/// The same rewriting for a part of a Deployment from elsewhere.
+pub(crate) fn normalise_fields(value: Value) -> Value {
+    normalise(value, Context::Fields)
+}
+
 /// What the members of an object are, as far as it decides what a null or a number means.
 #[derive(Clone, Copy)]
 enum Context {

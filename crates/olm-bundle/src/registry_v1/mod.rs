@@ -4,7 +4,7 @@
 //! deployed:
 //!
 //! ```
-//! use olm_bundle::registry_v1::{self, CertificateProvider, RenderOptions};
+//! use olm_bundle::registry_v1::{self, CertificateProvider, Config, RenderOptions};
 //!
 //! let mut tree = olm_tree::MemoryTree::new();
 //! tree.insert(
@@ -20,18 +20,22 @@
 //! )?;
 //! let bundle = registry_v1::load(&tree)?;
 //! bundle.validate()?;
+//! let namespace = bundle.default_install_namespace();
 //! let options = RenderOptions {
-//!     install_namespace: bundle.default_install_namespace(),
-//!     target_namespaces: None,
-//!     certificates: CertificateProvider::Own,
+//!     config: Config::parse(&bundle, &serde_json::json!({}), Some(&namespace))?,
+//!     ..RenderOptions::new(namespace, CertificateProvider::Own)
 //! };
 //! let rendered = registry_v1::render(&bundle, &options)?;
 //! assert!(rendered.objects.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod config;
 mod crd;
 mod crd_fields;
+mod crd_metadata;
+mod crd_structural;
+mod crd_v1beta1;
 mod csv;
 mod install_mode;
 mod load;
@@ -45,18 +49,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use olm_semver::Version;
 
+pub use self::config::{Config, ConfigError, DeploymentConfig};
 pub use self::install_mode::{InstallModeError, InstallModeProblem};
+pub(crate) use self::load::assemble;
 pub use self::load::{LoadError, load};
 pub use self::metadata::MetadataError;
 pub use self::render::{
     CaTarget, CaTargetKind, CertificateProvider, RenderError, RenderOptions, Rendered,
     WebhookCertificate, render,
 };
+pub(crate) use self::validate::subdomain_problems;
 pub use self::validation_error::{ValidationError, ValidationErrors};
 use crate::manifests::Manifest;
 
 /// What all errors of this format start with, as users of the registry provisioner know it.
-const PREFIX: &str = "convert registry+v1 bundle to plain+v0 bundle: ";
+pub(crate) const PREFIX: &str = "convert registry+v1 bundle to plain+v0 bundle: ";
 
 /// Annotation by which the author of an operator proposes where it is installed.
 const SUGGESTED_NAMESPACE: &str = "operatorframework.io/suggested-namespace";
@@ -70,11 +77,13 @@ const SUGGESTED_NAMESPACE: &str = "operatorframework.io/suggested-namespace";
 #[derive(Debug, Clone)]
 pub struct Bundle {
     package: String,
-    csv: csv::ClusterServiceVersion,
+    pub(crate) csv: csv::ClusterServiceVersion,
     version: Option<Version>,
+    /// File and line of the ClusterServiceVersion.
+    origin: (String, usize),
     /// Definitions of the rendered API version are decoded, others are as shipped.
-    crds: Vec<Manifest>,
-    others: Vec<Manifest>,
+    pub(crate) crds: Vec<Manifest>,
+    pub(crate) others: Vec<Manifest>,
 }
 
 /// A Kubernetes API that an operator serves or needs.
@@ -148,6 +157,12 @@ impl Bundle {
     /// `metadata/properties.yaml` merged into `olm.properties`.
     pub const fn annotations(&self) -> &BTreeMap<String, String> {
         &self.csv.metadata.annotations
+    }
+
+    /// Path of the ClusterServiceVersion's file in the bundle, and the line on which it starts.
+    pub(crate) fn place(&self) -> (String, usize) {
+        let (file, line) = &self.origin;
+        (format!("manifests/{file}"), *line)
     }
 
     /// The namespace that the author proposes to install the operator in.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::csv::{Webhook, WebhookKind};
 use super::validation_error::{ValidationError, ValidationErrors};
-use super::{Bundle, InstallMode, crd};
+use super::{Bundle, InstallMode, crd, crd_v1beta1};
 use crate::manifests::Manifest;
 
 /// Kinds besides ClusterServiceVersion and CustomResourceDefinition that a bundle may ship, and
@@ -117,7 +117,15 @@ impl Bundle {
         );
         for manifest in &self.crds {
             let api_version = manifest.api_version();
-            if !api_version.is_empty() && api_version != crd::API_VERSION {
+            if api_version == crd_v1beta1::OLD_API_VERSION
+                && let Err(loss) = crd_v1beta1::convert(&manifest.object)
+            {
+                errors.push(ValidationError::CrdConversion {
+                    file: manifest.file.clone(),
+                    name: manifest.name().to_owned(),
+                    reason: loss.to_string(),
+                });
+            } else if !api_version.is_empty() && api_version != crd::API_VERSION {
                 errors.push(ValidationError::CrdVersion {
                     file: manifest.file.clone(),
                     name: manifest.name().to_owned(),
@@ -331,7 +339,7 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// Why `name` is not a DNS-1123 subdomain.
-fn subdomain_problems(name: &str) -> Vec<&'static str> {
+pub(crate) fn subdomain_problems(name: &str) -> Vec<&'static str> {
     let mut problems = Vec::new();
     if name.len() > 253 {
         problems.push("must be no more than 253 characters");

@@ -169,10 +169,10 @@ pub enum ValidationError {
         /// Kind of the object.
         kind: String,
     },
-    /// A definition is of an API version that no supported cluster serves.
+    /// A definition is of an API version that nobody knows.
     #[error(
         "`manifests/{file}`: custom resource definition `{name}` is of `{api_version}`, which \
-         clusters no longer serve; only `apiextensions.k8s.io/v1` is supported"
+         clusters do not serve; only `apiextensions.k8s.io/v1` is supported"
     )]
     CrdVersion {
         /// The file.
@@ -181,5 +181,20 @@ pub enum ValidationError {
         name: String,
         /// Its API version.
         api_version: String,
+    },
+    /// A definition is of an API version that no supported cluster serves, and means something that
+    /// cannot be said in the current one.
+    #[error(
+        "`manifests/{file}`: custom resource definition `{name}` is of \
+         `apiextensions.k8s.io/v1beta1`, which clusters no longer serve, and cannot be converted \
+         to `apiextensions.k8s.io/v1` without loss: {reason}"
+    )]
+    CrdConversion {
+        /// The file.
+        file: String,
+        /// Name of the definition.
+        name: String,
+        /// What would be lost, and where it stands.
+        reason: String,
     },
 }

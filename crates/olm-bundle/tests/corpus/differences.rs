@@ -24,7 +24,7 @@ pub(crate) enum Difference {
     RoundTrip,
     /// Row "objects without apiVersion": refused.
     NoApiVersion,
-    /// Row "v1beta1 CRDs": refused.
+    /// Row "v1beta1 CRDs": converted, as the roles of that time are.
     OldDefinition,
 }
 
@@ -86,10 +86,32 @@ impl Difference {
                 }
             }
             Self::RoundTrip => return round_trip(reference, ours),
-            Self::NoApiVersion | Self::OldDefinition => {}
+            Self::OldDefinition => {
+                for object in reference.iter_mut() {
+                    renew(object, ours);
+                }
+            }
+            Self::NoApiVersion => {}
         }
         sort(reference);
         before != *reference
+    }
+}
+
+/// What the reference keeps of an old definition is what fits the types of the new one, so only the
+/// names can be compared. Roles say the same in the new version.
+fn renew(object: &mut Value, ours: &[Value]) {
+    if object["apiVersion"] == "rbac.authorization.k8s.io/v1beta1" {
+        object["apiVersion"] = json!("rbac.authorization.k8s.io/v1");
+    }
+    let twin = ours.iter().find(|twin| {
+        object["apiVersion"] == "apiextensions.k8s.io/v1beta1"
+            && twin["apiVersion"] == "apiextensions.k8s.io/v1"
+            && twin["metadata"] == object["metadata"]
+            && twin["spec"]["group"] == object["spec"]["group"]
+    });
+    if let Some(twin) = twin {
+        *object = twin.clone();
     }
 }
 

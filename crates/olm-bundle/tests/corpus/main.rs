@@ -17,7 +17,7 @@ mod table;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use olm_bundle::registry_v1::{self, Bundle, CertificateProvider, RenderOptions, Rendered};
+use olm_bundle::registry_v1::{self, Bundle, CertificateProvider, Config, RenderOptions, Rendered};
 use olm_tree::MemoryTree;
 use serde_json::Value;
 
@@ -178,9 +178,8 @@ fn compare_modes(data: &Path, case: &Case, bundle: &Bundle, failures: &mut Vec<S
             continue;
         };
         let options = RenderOptions {
-            install_namespace: NAMESPACE.to_owned(),
-            target_namespaces: Some(vec![target.to_owned()]),
-            certificates: provider,
+            config: Config::watching(vec![target.to_owned()]),
+            ..RenderOptions::new(NAMESPACE, provider)
         };
         let rendered = registry_v1::render(bundle, &options);
         let rendered = match (rendered, reference["error"].as_str()) {

@@ -27,7 +27,7 @@ pub(crate) const CASES: &[Case] = &[
         bundle: "3scale-community-operator/0.5.1",
         outcome: Outcome::Invalid(
             OldDefinition,
-            "custom resource definition `apimanagers.apps.3scale.net` is of `apiextensions.k8s.io/v1beta1`",
+            "and cannot be converted to `apiextensions.k8s.io/v1` without loss: `spec.versions[v1alpha1].schema.openAPIV3Schema.properties.spec.properties.apiSelector.properties.matchExpressions.items.properties.values.items` is missing",
         ),
         differences: &[],
     },
@@ -116,11 +116,8 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         bundle: "group-sync-operator/0.0.11",
-        outcome: Outcome::Invalid(
-            OldDefinition,
-            "custom resource definition `groupsyncs.redhatcop.redhat.io` is of `apiextensions.k8s.io/v1beta1`",
-        ),
-        differences: &[],
+        outcome: Outcome::Renders("OwnNamespace SingleNamespace"),
+        differences: &[OldDefinition],
     },
     Case {
         bundle: "group-sync-operator/0.0.29",
@@ -144,11 +141,8 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         bundle: "oadp-operator/0.2.3",
-        outcome: Outcome::Invalid(
-            OldDefinition,
-            "custom resource definition `backups.velero.io` is of `apiextensions.k8s.io/v1beta1`",
-        ),
-        differences: &[],
+        outcome: Outcome::Renders("OwnNamespace"),
+        differences: &[OldDefinition],
     },
     Case {
         bundle: "opentelemetry-operator/0.158.0",
@@ -167,19 +161,13 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         bundle: "prometheus/0.27.0",
-        outcome: Outcome::Invalid(
-            OldDefinition,
-            "custom resource definition `alertmanagers.monitoring.coreos.com` is of `apiextensions.k8s.io/v1beta1`",
-        ),
-        differences: &[],
+        outcome: Outcome::Renders("MultiNamespace OwnNamespace SingleNamespace"),
+        differences: &[OldDefinition],
     },
     Case {
         bundle: "prometheus/0.37.0",
-        outcome: Outcome::Invalid(
-            OldDefinition,
-            "custom resource definition `alertmanagers.monitoring.coreos.com` is of `apiextensions.k8s.io/v1beta1`",
-        ),
-        differences: &[],
+        outcome: Outcome::Renders("AllNamespaces OwnNamespace SingleNamespace"),
+        differences: &[OldDefinition],
     },
     Case {
         bundle: "rabbitmq-cluster-operator/2.21.1",
@@ -233,11 +221,8 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         bundle: "strimzi-kafka-operator/0.11.0",
-        outcome: Outcome::Invalid(
-            OldDefinition,
-            "custom resource definition `kafkaconnects.kafka.strimzi.io` is of `apiextensions.k8s.io/v1beta1`",
-        ),
-        differences: &[],
+        outcome: Outcome::Renders("AllNamespaces MultiNamespace OwnNamespace SingleNamespace"),
+        differences: &[OldDefinition, RoundTrip],
     },
     Case {
         bundle: "vault-config-operator/0.8.52",

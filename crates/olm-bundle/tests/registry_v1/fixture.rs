@@ -1,6 +1,8 @@
 //! A small operator from which the tests make theirs.
 
-use olm_bundle::registry_v1::{self, Bundle, CertificateProvider, LoadError, RenderOptions};
+use olm_bundle::registry_v1::{
+    self, Bundle, CertificateProvider, Config, LoadError, RenderOptions,
+};
 use olm_tree::MemoryTree;
 use serde_json::{Value, json};
 
@@ -133,16 +135,12 @@ impl Fixture {
 }
 
 pub(crate) fn options(certificates: CertificateProvider) -> RenderOptions {
-    RenderOptions {
-        install_namespace: "ns".to_owned(),
-        target_namespaces: None,
-        certificates,
-    }
+    RenderOptions::new("ns", certificates)
 }
 
 pub(crate) fn watching(targets: &[&str]) -> RenderOptions {
     RenderOptions {
-        target_namespaces: Some(targets.iter().map(|name| (*name).to_owned()).collect()),
+        config: Config::watching(targets.iter().map(|name| (*name).to_owned()).collect()),
         ..options(CertificateProvider::None)
     }
 }

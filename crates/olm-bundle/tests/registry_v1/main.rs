@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod config;
 mod fixture;
 mod garbage;
+mod inspect;
 mod render;
 mod validate;

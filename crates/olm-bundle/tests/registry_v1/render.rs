@@ -480,3 +480,33 @@ fn a_definition_that_keeps_unknown_fields_cannot_be_converted() {
         )
     );
 }
+
+#[test]
+fn what_is_of_an_older_version_and_means_the_same_is_renewed() {
+    let bundle = Fixture::new()
+        .object(
+            "crd.yaml",
+            &json!({"apiVersion": "apiextensions.k8s.io/v1beta1",
+                    "kind": "CustomResourceDefinition", "metadata": {"name": "caches.example.com"},
+                    "spec": {"group": "example.com", "version": "v1",
+                             "names": {"plural": "caches", "kind": "Cache"}}}),
+        )
+        .object(
+            "role.yaml",
+            &json!({"apiVersion": "rbac.authorization.k8s.io/v1beta1", "kind": "Role",
+                    "metadata": {"name": "r"}, "rules": []}),
+        )
+        .load();
+    let rendered = render(&bundle, &options(CertificateProvider::None)).unwrap();
+    let definition = find(&rendered, "CustomResourceDefinition");
+    assert_eq!(definition["apiVersion"], "apiextensions.k8s.io/v1");
+    assert_eq!(
+        definition["spec"]["versions"],
+        json!([{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+            "type": "object", "x-kubernetes-preserve-unknown-fields": true}}}])
+    );
+    assert_eq!(
+        find(&rendered, "Role")["apiVersion"],
+        "rbac.authorization.k8s.io/v1"
+    );
+}

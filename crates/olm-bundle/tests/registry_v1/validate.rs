@@ -132,10 +132,18 @@ fn a_sound_bundle_is_valid() {
 #[case::old_definition(
     Fixture::new().object("crd.yaml", &json!({"apiVersion": "apiextensions.k8s.io/v1beta1",
         "kind": "CustomResourceDefinition", "metadata": {"name": "caches.example.com"},
-        "spec": {"validation": {}}})),
+        "spec": {"version": "v1", "validation": {"openAPIV3Schema": {"$ref": "x"}}}})),
     &["`manifests/crd.yaml`: custom resource definition `caches.example.com` is of \
-       `apiextensions.k8s.io/v1beta1`, which clusters no longer serve; only \
-       `apiextensions.k8s.io/v1` is supported".to_owned()]
+       `apiextensions.k8s.io/v1beta1`, which clusters no longer serve, and cannot be converted to \
+       `apiextensions.k8s.io/v1` without loss: `spec.versions[v1].schema.openAPIV3Schema.$ref` has \
+       no place in a structural schema".to_owned()]
+)]
+#[case::unknown_definition(
+    Fixture::new().object("crd.yaml", &json!({"apiVersion": "apiextensions.k8s.io/v2",
+        "kind": "CustomResourceDefinition", "metadata": {"name": "caches.example.com"}})),
+    &["`manifests/crd.yaml`: custom resource definition `caches.example.com` is of \
+       `apiextensions.k8s.io/v2`, which clusters do not serve; only `apiextensions.k8s.io/v1` is \
+       supported".to_owned()]
 )]
 fn names_what_is_wrong(#[case] fixture: Fixture, #[case] expected: &[String]) {
     assert_eq!(fixture.errors(), expected);

@@ -23,10 +23,6 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// Longest time between two looks at certificates, against clocks that jump.
 const LOOK_AT_LEAST: Duration = Duration::from_hours(12);
 
-/// What [`AppliedBundle::certificate_provider`](olm_api::bundle_deployment::AppliedBundle) says of
-/// certificates that are made here.
-pub(crate) const PROVIDER: &str = "own";
-
 /// Why certificates cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -71,6 +71,9 @@ pub(crate) enum DeploymentError {
     /// The certificates cannot be made.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// It is not known what the cluster has.
+    #[error("cannot find out who makes certificates in the cluster")]
+    Provider(#[source] kube::Error),
     /// The objects cannot be applied, read or removed.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -108,7 +111,11 @@ impl DeploymentError {
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Apply(error) => error.is_transient() && !matches!(error, ApplyError::Refused(_)),
-            Self::NoContent(_) | Self::Api(..) | Self::Status(_) | Self::StillGoing(_) => true,
+            Self::NoContent(_)
+            | Self::Api(..)
+            | Self::Provider(_)
+            | Self::Status(_)
+            | Self::StillGoing(_) => true,
             _ => false,
         }
     }
@@ -122,7 +129,7 @@ impl Failure for DeploymentError {
             Self::NoContent(_) | Self::Store { .. } => "ContentMissing",
             Self::Format(_) => "BundleLoadFailed",
             Self::Namespace(_) | Self::MakeNamespace { .. } => "NamespaceFailed",
-            Self::Certificate(_) => "CertificateFailed",
+            Self::Certificate(_) | Self::Provider(_) => "CertificateFailed",
             Self::Apply(_) => "ApplyFailed",
             Self::Api(..) => "APIError",
             Self::Status(_) => "StatusFailed",

@@ -1,6 +1,6 @@
 //! What a BundleDeployment may have applied, before and after each step of a pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use olm_api::bundle_deployment::{
     AppliedBundle, BundleDeployment, BundleDeploymentStatus, Inventory, InventoryObject,
@@ -8,6 +8,7 @@ use olm_api::bundle_deployment::{
 use olm_api::names::FINALIZER_BUNDLE_DEPLOYMENT;
 use olm_apply::ObjectId;
 use olm_runtime::{conditions, finalizer};
+use serde_json::Value;
 
 use super::status::OWNED;
 
@@ -36,6 +37,33 @@ pub(crate) fn is_installed(inventory: &Inventory, target: &AppliedBundle) -> boo
             };
             *installed == wanted
         })
+}
+
+/// A configuration as the inventory keeps it: an API server drops nulls, which mean nothing here, and
+/// without anything in it there is none.
+pub(crate) fn recorded(
+    config: Option<&BTreeMap<String, Value>>,
+) -> Option<BTreeMap<String, Value>> {
+    let kept: BTreeMap<String, Value> = config?
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.clone(), without_nulls(value)))
+        .collect();
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// The value without members that are null. The recursion is bounded by the depth to which its
+/// decoder went.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), without_nulls(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The inventory of what was found in the cluster: what it was rendered from is not known.
@@ -103,6 +131,8 @@ fn union<'a>(ids: impl Iterator<Item = &'a ObjectId>) -> Vec<InventoryObject> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use jiff::Timestamp;
     use olm_api::conditions::HAS_VALID_BUNDLE;
     use rstest::rstest;
@@ -126,6 +156,20 @@ mod tests {
             .iter()
             .map(|object| format!("{}/{}", object.version, object.name))
             .collect()
+    }
+
+    #[test]
+    fn a_configuration_is_recorded_as_it_is_kept() {
+        let config: BTreeMap<String, Value> = serde_json::from_value(serde_json::json!({
+            "watchNamespace": null, "deploymentConfig": {"env": [{"name": "a", "value": null}]}}))
+        .unwrap();
+        assert_eq!(
+            serde_json::to_value(recorded(Some(&config))).unwrap(),
+            serde_json::json!({"deploymentConfig": {"env": [{"name": "a"}]}})
+        );
+        assert_eq!(recorded(None), None);
+        let null = BTreeMap::from([("watchNamespace".to_owned(), Value::Null)]);
+        assert_eq!(recorded(Some(&null)), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod error;
 mod inventory;
 mod namespace;
 mod phase;
+pub(crate) mod provider;
 mod reconcile;
 pub(crate) mod status;
 mod template;
@@ -21,6 +22,7 @@ use olm_runtime::events::Events;
 use olm_runtime::status::StatusWriter;
 
 pub(crate) use self::wake::Waker;
+use crate::args::CertificateChoice;
 use crate::contents::Contents;
 
 /// Reconciles BundleDeployments of the class that this controller knows.
@@ -37,6 +39,7 @@ pub(crate) struct DeploymentReconciler {
     watches: ManagedWatches,
     waker: Waker,
     system_namespace: String,
+    certificate_provider: CertificateChoice,
 }
 
 /// What a [`DeploymentReconciler`] is made of.
@@ -49,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) watches: ManagedWatches,
     pub(crate) waker: Waker,
     pub(crate) system_namespace: String,
+    pub(crate) certificate_provider: CertificateChoice,
 }
 
 impl DeploymentReconciler {
@@ -62,6 +66,7 @@ impl DeploymentReconciler {
             watches,
             waker,
             system_namespace,
+            certificate_provider,
         } = parts;
         Self {
             deployments: Api::all(client.clone()),
@@ -76,6 +81,7 @@ impl DeploymentReconciler {
             watches,
             waker,
             system_namespace,
+            certificate_provider,
         }
     }
 }

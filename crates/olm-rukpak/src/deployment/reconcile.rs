@@ -122,7 +122,7 @@ impl DeploymentReconciler {
             bundle: name,
             provisioner_class_name: object.spec.template.spec.provisioner_class_name.clone(),
             content_digest: digest.to_string(),
-            config: object.spec.config.clone(),
+            config: inventory::recorded(object.spec.config.as_ref()),
             certificate_provider: None,
         };
         match self.install(object, target, findings, pass).await {
@@ -143,7 +143,6 @@ impl DeploymentReconciler {
         findings: &mut Findings,
         pass: &Pass,
     ) -> Result<Action, DeploymentError> {
-        format::check_config(&target.provisioner_class_name, target.config.as_ref())?;
         let before = inventory::of(object.status.as_ref());
         let loaded = match self.load(object, target.clone(), pass).await {
             Ok(loaded) => loaded,

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
 use serde_json::json;
 
 use super::objects::Objects;
-use super::{RenderError, Scene, certificates};
+use super::{RenderError, Scene, certificates, overrides};
 use crate::registry_v1::csv::StrategyDeployment;
 use crate::registry_v1::names;
 
@@ -38,6 +38,10 @@ pub(super) fn render(scene: &Scene<'_>, objects: &mut Objects) -> Result<(), Ren
         let mut metadata = json!({"name": deployment.name, "namespace": scene.namespace});
         if !deployment.label.is_empty() {
             metadata["labels"] = json!(deployment.label);
+        }
+        let annotations = &scene.overrides.annotations;
+        if !annotations.is_empty() {
+            metadata["annotations"] = json!(annotations);
         }
         let spec = serde_json::to_value(spec(scene, deployment)).map_err(RenderError::Encode)?;
         let object = json!({
@@ -80,6 +84,7 @@ fn spec(
         let secret = names::certificate(&names::service(&deployment.name));
         mount_certificate(spec.template.spec.get_or_insert_default(), &secret);
     }
+    overrides::apply(scene.overrides, &mut spec.template);
     spec
 }
 

@@ -4,6 +4,7 @@ mod certificates;
 mod crds;
 mod deployments;
 mod objects;
+mod overrides;
 mod rbac;
 mod webhooks;
 
@@ -12,18 +13,29 @@ use serde_json::{Value, json};
 pub use self::certificates::{CaTarget, CaTargetKind, CertificateProvider, WebhookCertificate};
 use self::objects::Objects;
 use super::validate::{Scope, scope};
-use super::{Bundle, InstallModeError, PREFIX, ValidationErrors};
+use super::{Bundle, Config, DeploymentConfig, InstallModeError, PREFIX, ValidationErrors};
 use crate::manifests::{Manifest, text};
 
 /// How a bundle is rendered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RenderOptions {
     /// The namespace of all namespaced objects; it must exist when they are applied.
     pub install_namespace: String,
-    /// The namespaces that the operator watches. `None`, and a list of one empty name, mean all.
-    pub target_namespaces: Option<Vec<String>>,
+    /// The namespaces that the operator watches, and what is changed in its Deployments.
+    pub config: Config,
     /// Who makes the certificates of the operator's webhooks.
     pub certificates: CertificateProvider,
+}
+
+impl RenderOptions {
+    /// Options for an operator that watches all namespaces and runs as it was shipped.
+    pub fn new(install_namespace: impl Into<String>, certificates: CertificateProvider) -> Self {
+        Self {
+            install_namespace: install_namespace.into(),
+            config: Config::default(),
+            certificates,
+        }
+    }
 }
 
 /// What a bundle turns into.
@@ -82,6 +94,7 @@ struct Scene<'a> {
     /// Empty for all namespaces.
     targets: Vec<&'a str>,
     certificates: CertificateProvider,
+    overrides: &'a DeploymentConfig,
 }
 
 impl Scene<'_> {
@@ -102,7 +115,7 @@ pub fn render(bundle: &Bundle, options: &RenderOptions) -> Result<Rendered, Rend
     if !is_namespace(namespace) {
         return Err(RenderError::InstallNamespace(namespace.to_owned()));
     }
-    let targets = options.target_namespaces.as_deref();
+    let targets = options.config.target_namespaces();
     bundle.check_install_mode(namespace, targets)?;
     let mut names: Vec<&str> = Vec::new();
     for target in targets.unwrap_or_default() {
@@ -115,6 +128,7 @@ pub fn render(bundle: &Bundle, options: &RenderOptions) -> Result<Rendered, Rend
         namespace,
         targets: names,
         certificates: options.certificates,
+        overrides: options.config.deployment(),
     };
 
     let mut objects = Objects::default();

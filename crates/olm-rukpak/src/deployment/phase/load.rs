@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::contents::blocking;
 use crate::deployment::error::DeploymentError;
+use crate::deployment::provider::Provider;
 use crate::deployment::{DeploymentReconciler, certificates, namespace};
 use crate::format::{Format, FormatError};
 
@@ -37,18 +38,23 @@ impl DeploymentReconciler {
         let format = Format::of_class(&bundle.provisioner_class_name);
         let content = blocking(move || {
             let format = format.ok_or(FormatError::UnknownClass)?;
-            let content = format.load(&tree)?;
-            content.check_install_mode()?;
-            Ok::<_, FormatError>(content)
+            format.load(&tree)
         })
         .await?;
-        bundle.certificate_provider = content
-            .uses_webhooks()
-            .then(|| certificates::PROVIDER.to_owned());
         let suggested = content.suggested_namespace();
         let namespace = namespace::choose(object, suggested.as_deref(), &self.system_namespace)?;
+        let config = content.configure(bundle.config.as_ref(), namespace.as_deref())?;
+        let provider = if content.uses_webhooks() {
+            self.provider(object, &bundle).await?
+        } else {
+            Provider::Own
+        };
+        bundle.certificate_provider = content
+            .uses_webhooks()
+            .then(|| provider.as_str().to_owned());
         let target = namespace.clone();
-        let rendered = blocking(move || content.render(target.as_deref())).await?;
+        let rendered =
+            blocking(move || content.render(target.as_deref(), config, provider.into())).await?;
         let mut objects = rendered.objects;
         let look_again = certificates::add(
             &self.client,

@@ -1,0 +1,126 @@
+//! Who makes the certificates of webhooks.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use kube::api::{ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::{Api, ResourceExt as _};
+use olm_tests::fixture::{Package, Version, definition};
+use olm_tests::publish::Publisher;
+use olm_tests::{Wait, chart};
+
+use super::cluster::{REGISTRY, RukpakCluster};
+
+/// Publishes two versions of an operator with a webhook; their references.
+async fn operator(fixture: &RukpakCluster, name: &str) -> Result<[String; 2]> {
+    let versions = ["1.0.0", "1.1.0"].map(|version| Version::new(version).with_webhook());
+    let content = Package::new(name, versions).content();
+    let publisher = Publisher::new(&fixture.registry);
+    let mut references = Vec::new();
+    for version in ["1.0.0", "1.1.0"] {
+        let files = &content.bundle(version)?.files;
+        let tag = format!("{name}:v{version}");
+        references.push(publisher.bundle(&tag, files).await?);
+    }
+    references.try_into().ok().context("two references")
+}
+
+/// Installs a bundle; who makes its certificates.
+async fn installed(fixture: &RukpakCluster, name: &str, reference: &str) -> Result<String> {
+    fixture.deploy(name, REGISTRY, reference).await?;
+    let deployment = fixture.installed(name).await?;
+    let inventory = deployment.status.context("no status")?.inventory;
+    let applied = inventory.and_then(|inventory| inventory.installed);
+    let provider = applied.and_then(|applied| applied.certificate_provider);
+    provider.context("no provider")
+}
+
+/// Who is asked to write the authority into the configuration of a package's webhook, and whether
+/// there is one.
+async fn configuration(fixture: &RukpakCluster, package: &str) -> Result<(Option<String>, bool)> {
+    let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(fixture.client.clone());
+    let found = webhooks.get(&format!("v.{package}.example.com")).await?;
+    let asked = found
+        .annotations()
+        .get("cert-manager.io/inject-ca-from")
+        .or_else(|| {
+            found
+                .annotations()
+                .get("service.beta.openshift.io/inject-cabundle")
+        })
+        .cloned();
+    let webhooks = found.webhooks.unwrap_or_default();
+    let trusts = webhooks
+        .iter()
+        .any(|webhook| webhook.client_config.ca_bundle.is_some());
+    Ok((asked, trusts))
+}
+
+#[tokio::test]
+async fn auto_takes_what_the_cluster_has_and_never_switches() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let [first, second] = operator(&fixture, "early-operator").await?;
+    assert_eq!(installed(&fixture, "early", &first).await?, "own");
+
+    let kind = |kind: &str, plural: &str| definition("cert-manager.io/v1", kind, plural);
+    for definition in [
+        kind("Certificate", "certificates"),
+        kind("Issuer", "issuers"),
+    ] {
+        chart::apply(&fixture.client, &definition, "default").await?;
+    }
+    assert_eq!(installed(&fixture, "early", &second).await?, "own");
+    assert_eq!(
+        configuration(&fixture, "early-operator").await?,
+        (None, true)
+    );
+
+    let [late, _] = operator(&fixture, "late-operator").await?;
+    assert_eq!(installed(&fixture, "late", &late).await?, "cert-manager");
+    let home = "late-operator-system";
+    let name = "late-operator-service-cert";
+    assert_eq!(
+        configuration(&fixture, "late-operator").await?,
+        (Some(format!("{home}/{name}")), false)
+    );
+    let kind = GroupVersionKind::gvk("cert-manager.io", "v1", "Certificate");
+    let resource = ApiResource::from_gvk(&kind);
+    let certificates: Api<DynamicObject> =
+        Api::namespaced_with(fixture.client.clone(), home, &resource);
+    let certificate = certificates.get(name).await?;
+    assert_eq!(certificate.data["spec"]["secretName"], name);
+    let secrets: Api<Secret> = Api::namespaced(fixture.client.clone(), home);
+    assert!(secrets.get_opt(name).await?.is_none());
+    let authorities: Api<Secret> =
+        Api::namespaced(fixture.client.clone(), fixture.suite.namespace());
+    assert!(authorities.get_opt("late-webhook-ca").await?.is_none());
+
+    fixture.uninstall("late").await?;
+    Wait::new("the certificate is gone")
+        .logs(&fixture.suite)
+        .gone(&certificates, name)
+        .await?;
+    fixture.uninstall("early").await
+}
+
+#[tokio::test]
+async fn the_service_authority_of_openshift_is_asked_by_annotations() -> Result<()> {
+    let fixture = RukpakCluster::start_with(&["rukpak.certificateProvider=service-ca"]).await?;
+    let [reference, _] = operator(&fixture, "shift-operator").await?;
+    assert_eq!(
+        installed(&fixture, "shift", &reference).await?,
+        "service-ca"
+    );
+    assert_eq!(
+        configuration(&fixture, "shift-operator").await?,
+        (Some("true".to_owned()), false)
+    );
+    let services: Api<Service> = Api::namespaced(fixture.client.clone(), "shift-operator-system");
+    let service = services.get("shift-operator-service").await?;
+    assert_eq!(
+        service.annotations()["service.beta.openshift.io/serving-cert-secret-name"],
+        "shift-operator-service-cert"
+    );
+    fixture.uninstall("shift").await
+}
