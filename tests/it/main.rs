@@ -16,5 +16,6 @@ mod catalogd_serving;
 mod chart;
 mod corpus;
 mod harness;
+mod olmctl_bundle;
 mod olmctl_catalog;
 mod rukpak;

@@ -41,13 +41,13 @@ properties:
 
 /// A run of `olmctl`.
 #[derive(Debug, PartialEq, Eq)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    said: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) said: String,
 }
 
-async fn olmctl(args: &[&str]) -> Result<Ran> {
+pub(crate) async fn olmctl(args: &[&str]) -> Result<Ran> {
     let folder = if let Some(folder) = std::env::var_os("OLM_TEST_BIN_DIR") {
         PathBuf::from(folder)
     } else {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 
-/// Look into catalogs of Operators, and ask what would be installed from them
+/// Look into catalogs of Operators and into bundles, and ask what would be installed
 ///
 /// Exit codes: 0 all is well, 1 something was found or failed, 2 the command line is wrong.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Resolve(Resolve),
     /// Look into versions and their ranges
     Version(VersionOf),
+    /// Check bundles, and print what they turn into
+    Bundle(Bundle),
 }
 
 #[derive(Debug, Arguments)]
@@ -113,6 +115,76 @@ pub(crate) enum Language {
     Masterminds,
     /// `skipRange` and `olm.package.required` in catalogs
     Blang,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Bundle {
+    #[command(subcommand)]
+    pub(crate) command: BundleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Print the objects that would be applied
+    ///
+    /// Without the labels of the owner, the install namespace itself and key material: what rukpak
+    /// makes for each installation is said on stderr.
+    Render(BundleRender),
+    /// Say everything that is wrong with a bundle, by file and line
+    Validate(BundleValidate),
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct BundleRender {
+    /// A folder with `manifests` and `metadata`, or an image
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+
+    /// Namespace that the bundle is installed in; by default the one that it asks for
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) install_namespace: Option<String>,
+
+    /// Namespace that the operator watches, or several separated by commas; by default all
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) watch_namespace: Option<String>,
+
+    /// File with the configuration, as in `spec.config` of a BundleDeployment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Who makes the certificates of webhooks
+    #[arg(long, value_enum, value_name = "PROVIDER", default_value_t = Provider::Own)]
+    pub(crate) certificate_provider: Provider,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = DocumentForm::Yaml)]
+    pub(crate) output: DocumentForm,
+}
+
+/// Who makes the certificates of webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Provider {
+    /// cert-manager
+    CertManager,
+    /// The service CA of OpenShift
+    ServiceCa,
+    /// rukpak itself
+    Own,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct BundleValidate {
+    /// A folder with `manifests` and `metadata`
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: String,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = Form::Table, hide_possible_values = true,
+        value_name = "json|yaml")]
+    pub(crate) output: Form,
 }
 
 #[derive(Debug, Arguments)]

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use olm_bundle::plain_v0::PlainError;
+use olm_bundle::registry_v1::{ConfigError, LoadError, RenderError};
 use olm_error::Chain;
 use olm_fbc::FbcError;
 use olm_fbc::load::StreamError;
@@ -122,6 +124,24 @@ pub(crate) enum Failure {
         text: String,
         source: olm_semver::VersionError,
     },
+    /// The file with the configuration.
+    #[error("invalid configuration: cannot read `{file}`")]
+    ConfigFile {
+        file: String,
+        source: olm_yaml::YamlError,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The bundle.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The bundle.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+    /// The bundle.
+    #[error(transparent)]
+    Render(#[from] RenderError),
     /// The graph.
     #[error("cannot draw the channels")]
     Mermaid(#[from] MermaidError),

@@ -1,11 +1,12 @@
-//! `olmctl`: what people do with catalogs from a command line.
+//! `olmctl`: what people do with catalogs and bundles from a command line.
 //!
-//! **Problem.** Who publishes or uses a catalog wants to know what is in it and whether it holds,
-//! without a cluster: from a folder, from the image it is pushed as, or from where it is served.
+//! **Problem.** Who publishes or uses a catalog or a bundle wants to know what is in it and whether
+//! it holds, without a cluster: from a folder, from the image it is pushed as, or from where it is
+//! served.
 //!
-//! **Model.** A source is a folder, an image or a URL. A command opens it, loads
-//! the documents with `olm_fbc` and prints what it was asked for. What would be installed is decided
-//! by `olm_resolver`, as in a cluster.
+//! **Model.** A source is a folder, an image or, for catalogs, a URL. A command opens it, loads
+//! the documents with `olm_fbc` or the bundle with `olm_bundle`, and prints what it was asked for.
+//! What would be installed is decided by `olm_resolver`, as in a cluster.
 //!
 //! **Guarantees.** Data goes to stdout and everything else to stderr; nothing is written elsewhere,
 //! but for a temporary folder for images. The exit code is 0 when all is well, 1 when something was
@@ -13,6 +14,7 @@
 //! without a word.
 
 mod args;
+mod bundle;
 mod catalog;
 mod failure;
 mod output;
@@ -38,6 +40,7 @@ async fn main() -> ExitCode {
         Command::Catalog(command) => catalog::run(command).await,
         Command::Resolve(args) => resolve::run(args).await,
         Command::Version(args) => ranges::run(args),
+        Command::Bundle(command) => bundle::run(command).await,
     };
     match done {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,

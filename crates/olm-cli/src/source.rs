@@ -74,7 +74,48 @@ async fn open(from: &args::From) -> Result<Opened, Failure> {
     })
 }
 
-async fn blocking<T: Send + 'static>(
+/// A bundle that can be read.
+#[derive(Debug)]
+pub(crate) enum BundleTree {
+    Folder(DirTree),
+    Image(Pulled),
+}
+
+impl BundleTree {
+    pub(crate) fn tree(&self) -> &dyn Tree {
+        match self {
+            Self::Folder(tree) => tree,
+            Self::Image(pulled) => &pulled.tree,
+        }
+    }
+}
+
+/// Opens a bundle: a folder or an image.
+pub(crate) async fn bundle(text: &str, access: &args::Access) -> Result<BundleTree, Failure> {
+    match Source::parse(text)? {
+        Source::Folder(path) => Ok(BundleTree::Folder(DirTree::open(path)?)),
+        Source::Image(reference) => {
+            let pulled = registry::pull_bundle(&reference, access).await?;
+            Ok(BundleTree::Image(pulled))
+        }
+        Source::Url(url) => Err(Failure::Usage {
+            message: format!("`{url}`: a bundle is a folder or an image"),
+        }),
+    }
+}
+
+/// Opens a bundle that is a folder.
+pub(crate) fn bundle_folder(path: &str) -> Result<DirTree, Failure> {
+    match olm_fs::metadata(Path::new(path))? {
+        Some(found) if found.is_dir() => Ok(DirTree::open(Path::new(path))?),
+        _ => Err(Failure::NotADirectory {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Does work that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
