@@ -50,6 +50,7 @@ pub mod config;
 pub mod convert;
 pub mod decode;
 mod document;
+mod extent;
 pub mod graph;
 pub mod index;
 mod indexignore;

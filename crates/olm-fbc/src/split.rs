@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 use serde::de::IgnoredAny;
 
+use crate::extent::Extent;
+
 /// Bytes read at a time.
 const CHUNK: usize = 128 << 10;
 /// Room that is kept for the next document.
@@ -229,60 +231,17 @@ impl<R: Read> Splitter<R> {
         Ok(Some((Kind::Json, length, length)))
     }
 
-    /// Length of the value at the start of the rest: up to the bracket or quote that closes it, or
-    /// for what has none, up to the next blank. What never ends goes to the end of the stream.
+    /// Length of the value at the start of the rest. What never ends goes to the end of the stream.
     fn json_value(&mut self) -> Result<usize, SplitError> {
-        let bracketed = matches!(self.rest().first(), Some(b'{' | b'['));
-        let quoted = self.rest().first() == Some(&b'"');
-        let (mut at, mut depth, mut text, mut escaped) = (0, 0_usize, false, false);
+        let mut extent = Extent::default();
         loop {
-            let rest = self.rest();
-            while let Some(&byte) = rest.get(at) {
-                at += 1;
-                if escaped {
-                    escaped = false;
-                } else if text {
-                    match byte {
-                        b'"' if quoted => {
-                            return if at > self.limit {
-                                Err(self.too_large())
-                            } else {
-                                Ok(at)
-                            };
-                        }
-                        b'"' => text = false,
-                        b'\\' => escaped = true,
-                        _ => {}
-                    }
-                } else if quoted {
-                    text = true;
-                } else if !bracketed {
-                    if at > 1 && ends_scalar(byte) {
-                        return Ok(at - 1);
-                    }
-                } else {
-                    match byte {
-                        b'"' => text = true,
-                        b'{' | b'[' => depth += 1,
-                        b'}' | b']' => {
-                            depth -= 1;
-                            if depth == 0 {
-                                return if at > self.limit {
-                                    Err(self.too_large())
-                                } else {
-                                    Ok(at)
-                                };
-                            }
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            if at > self.limit {
+            let found = extent.end(self.rest());
+            let known = found.unwrap_or_else(|| self.rest().len());
+            if known > self.limit {
                 return Err(self.too_large());
             }
-            if !self.fill()? {
-                return Ok(at);
+            if found.is_some() || !self.fill()? {
+                return Ok(known);
             }
         }
     }
@@ -357,11 +316,6 @@ impl<R: Read> Splitter<R> {
             text: String::from_utf8_lossy(told).into_owned(),
         })
     }
-}
-
-/// Whether a number or a bare word of JSON ends before this byte.
-const fn ends_scalar(byte: u8) -> bool {
-    is_blank(byte) || matches!(byte, b'"' | b'[' | b']' | b'{' | b'}' | b',' | b':')
 }
 
 /// The blanks that may stand around documents.

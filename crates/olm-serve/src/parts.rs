@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::Stream;
 
 /// Bytes read from the file at a time, and so held per answer.
@@ -57,15 +57,21 @@ impl Parts {
     /// The bytes, in pieces of some size. A file that turns out shorter is an error, which breaks
     /// the answer off instead of ending it early.
     pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        futures::stream::try_unfold(self, async |mut parts| {
+        // One buffer, taken up again once a piece of it has been sent: to get and to give back
+        // memory for each piece costs more than to read it.
+        let state = (self, BytesMut::new());
+        futures::stream::try_unfold(state, async |(mut parts, mut buffer)| {
             let piece = parts.next_piece();
             if piece.is_empty() {
                 return Ok(None);
             }
             let file = Arc::clone(&parts.file);
-            let read = tokio::task::spawn_blocking(move || read(&file, &piece));
-            let bytes = read.await.map_err(io::Error::other)??;
-            Ok(Some((bytes, parts)))
+            let read = tokio::task::spawn_blocking(move || {
+                fill(&file, &piece, &mut buffer)?;
+                Ok::<_, io::Error>((buffer.split().freeze(), buffer))
+            });
+            let (bytes, buffer) = read.await.map_err(io::Error::other)??;
+            Ok(Some((bytes, (parts, buffer))))
         })
     }
 
@@ -91,14 +97,22 @@ impl Parts {
 }
 
 fn read(file: &File, piece: &[Range<u64>]) -> io::Result<Bytes> {
-    let mut bytes = Vec::new();
+    let mut buffer = BytesMut::new();
+    fill(file, piece, &mut buffer)?;
+    Ok(buffer.freeze())
+}
+
+/// Reads a piece to the end of a buffer.
+fn fill(file: &File, piece: &[Range<u64>], buffer: &mut BytesMut) -> io::Result<()> {
+    let length = piece.iter().map(|part| part.end - part.start).sum::<u64>();
+    buffer.reserve(usize::try_from(length).map_err(io::Error::other)?);
     for part in piece {
         let length = usize::try_from(part.end - part.start).map_err(io::Error::other)?;
-        let start = bytes.len();
-        bytes.resize(start + length, 0);
-        file.read_exact_at(&mut bytes[start..], part.start)?;
+        let start = buffer.len();
+        buffer.resize(start + length, 0);
+        file.read_exact_at(&mut buffer[start..], part.start)?;
     }
-    Ok(bytes.into())
+    Ok(())
 }
 
 #[cfg(test)]

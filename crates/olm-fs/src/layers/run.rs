@@ -17,6 +17,8 @@ use super::header::{self, Absorb, Extensions, Kind, Member};
 const WHITEOUT: &str = ".wh.";
 /// The rest of the name that makes a directory opaque.
 const OPAQUE: &str = ".wh..opq";
+/// Bytes of a file that are written at a time.
+const PIECE: usize = 64 << 10;
 
 /// The application of one layer.
 pub(super) struct Run<'a> {
@@ -33,6 +35,8 @@ pub(super) struct Run<'a> {
     hidden: HashSet<String>,
     /// The last entry, for messages.
     last: String,
+    /// What is written next.
+    piece: Vec<u8>,
 }
 
 impl<'a> Run<'a> {
@@ -51,6 +55,7 @@ impl<'a> Run<'a> {
             written: BTreeSet::new(),
             hidden: HashSet::new(),
             last: String::from("(first)"),
+            piece: vec![0; PIECE],
         }
     }
 
@@ -197,17 +202,17 @@ impl<'a> Run<'a> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         let mut file = self.root.open_with(text, &options).map_err(write(text))?;
-        let mut buffer = [0; 16 << 10];
         let mut copied = 0_u64;
         loop {
-            let n = match content.read(&mut buffer) {
+            let n = match content.read(&mut self.piece) {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(self.stream(meter, e)),
             };
             copied += n as u64;
-            io::Write::write_all(&mut file, &buffer[..n]).map_err(write(text))?;
+            let bytes = self.piece.get(..n).unwrap_or_default();
+            io::Write::write_all(&mut file, bytes).map_err(write(text))?;
         }
         if copied != size {
             return Err(self.stream(meter, io::ErrorKind::UnexpectedEof.into()));
