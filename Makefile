@@ -1,5 +1,5 @@
 # Commands of this repository. `make help` lists them.
-# `make demo` and `make test` need Rust, Go, a C compiler and make; they bring everything else themselves.
+# `make demo` and `make test` need Rust, Go, a C compiler, git, an OpenSSH client and make; they bring everything else themselves.
 
 CARGO ?= cargo
 # The image that `make images` builds and the chart runs by default.
