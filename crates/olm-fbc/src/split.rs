@@ -15,7 +15,7 @@ use crate::extent::Extent;
 const CHUNK: usize = 128 << 10;
 /// Room that is kept for the next document.
 const KEPT: usize = 1 << 20;
-/// Longest text of an invalid separator that is told.
+/// Longest text of an invalid separator that is told, in characters.
 const SEPARATOR_TOLD: usize = 256;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -305,15 +305,15 @@ impl<R: Read> Splitter<R> {
             }
         };
         let line = self.rest().get(offset..end).unwrap_or_default();
-        let after = line.strip_prefix(b"---").unwrap_or_default().trim_ascii();
-        if after.is_empty() || after.starts_with(b"#") {
+        let after = String::from_utf8_lossy(line.strip_prefix(b"---").unwrap_or_default());
+        let after = after.trim();
+        if after.is_empty() || after.starts_with('#') {
             return Ok(end - offset);
         }
         let before = self.rest().get(..offset).unwrap_or_default();
-        let told = after.get(..SEPARATOR_TOLD).unwrap_or(after);
         Err(SplitError::Separator {
             line: self.line + memchr_iter(b'\n', before).count(),
-            text: String::from_utf8_lossy(told).into_owned(),
+            text: after.chars().take(SEPARATOR_TOLD).collect(),
         })
     }
 }

@@ -41,6 +41,8 @@ fn split(text: &str, drops: usize, limit: usize) -> Result<Vec<(Kind, usize, Str
 #[case::leading_separator("---\na: 1", &[(Kind::Yaml, 2, "a: 1")])]
 #[case::stream("\n  a: 1\n--- # x\n---\n\nb: 2\n---\n", &[
     (Kind::Yaml, 2, "  a: 1\n"), (Kind::Yaml, 4, ""), (Kind::Yaml, 6, "b: 2\n")])]
+#[case::any_blank_behind_a_separator("a: 1\n---\t\u{b}\u{a0}\nb: 2\n", &[
+    (Kind::Yaml, 1, "a: 1\n"), (Kind::Yaml, 3, "b: 2\n")])]
 #[case::separators_alone("---\n---\n\n---\n", &[(Kind::Yaml, 2, ""), (Kind::Yaml, 4, "")])]
 #[case::crlf("\u{feff}a: 1\r\n---\r\nb: 2\r\n", &[(Kind::Yaml, 1, "a: 1\r\n"), (Kind::Yaml, 3, "b: 2\r\n")])]
 #[case::in_a_block_scalar("a: |\n  x\n---\n  y\n", &[(Kind::Yaml, 1, "a: |\n  x\n"), (Kind::Yaml, 4, "  y\n")])]
