@@ -220,9 +220,12 @@ impl<R: Read> Splitter<R> {
         }
         let length = self.json_value()?;
         let text = self.rest().get(..length).unwrap_or_default();
-        // Flow mappings of YAML start like JSON.
+        // Flow mappings of YAML start like JSON. A word that is cut short is no word of JSON, unless
+        // it is the stream that was cut.
+        let more = length < self.rest().len();
         if self.as_json < 2
-            && serde_json::from_slice::<IgnoredAny>(text).is_err_and(|error| error.is_syntax())
+            && serde_json::from_slice::<IgnoredAny>(text)
+                .is_err_and(|error| error.is_syntax() || more && error.is_eof())
         {
             self.mode = Mode::Yaml(Kind::Either);
             return Ok(None);

@@ -61,6 +61,8 @@ fn split(text: &str, drops: usize, limit: usize) -> Result<Vec<(Kind, usize, Str
     (Kind::Json, 1, "1"), (Kind::Json, 1, "[]")])]
 #[case::stray_bracket("{\"a\":1}{}}{}", &[
     (Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "{}"), (Kind::Json, 1, "}"), (Kind::Json, 1, "{}")])]
+#[case::word_of_yaml_behind_json("{}t x: 1\n", &[(Kind::Json, 1, "{}"), (Kind::Either, 1, "t x: 1\n")])]
+#[case::torn_word("{}t", &[(Kind::Json, 1, "{}"), (Kind::Json, 1, "t")])]
 #[case::torn_json("{\"a\":1}{\"b\":", &[(Kind::Json, 1, "{\"a\":1}"), (Kind::Json, 1, "{\"b\":")])]
 fn a_stream_is_split_where_its_documents_end(
     #[case] text: &str,
