@@ -32,3 +32,7 @@ pub const ABANDON_INSTANCES: &str = "core.rukpak.io/abandon-instances";
 /// On a Secret: the hosts that what is in it may be sent to, with commas between them; `host`,
 /// `host:port` or `*.domain`. Without it any host that a source names.
 pub const ALLOWED_HOSTS: &str = "core.rukpak.io/allowed-hosts";
+
+/// On an Operator with the label [`DEPENDENCY`](crate::labels::DEPENDENCY): the names of the
+/// Operators that require its package, with commas between them; empty once none does.
+pub const REQUIRED_BY: &str = "operators.operatorframework.io/required-by";

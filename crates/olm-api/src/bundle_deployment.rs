@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::BundleSpec;
+use crate::schema::free_form;
 
 /// A template for a Bundle, and how its objects are applied.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,17 +83,6 @@ pub struct BundleDeploymentSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub install_namespace: Option<String>,
-}
-
-/// Any object. That any further property is permitted must not be said besides: the API server
-/// then empties the objects in it. It is applied as a whole: of an object that loses its last
-/// member, server-side apply makes a null.
-fn free_form(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "x-kubernetes-map-type": "atomic",
-        "x-kubernetes-preserve-unknown-fields": true,
-    })
 }
 
 /// A template for a Bundle.

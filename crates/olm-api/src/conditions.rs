@@ -22,6 +22,21 @@ pub const READY: &str = "Ready";
 /// kstatus reads it as failed.
 pub const STALLED: &str = "Stalled";
 
+/// Operator: something is under way, or why nothing is.
+pub const PROGRESSING: &str = "Progressing";
+
+/// Operator: one of the three below.
+pub const DEPRECATED: &str = "Deprecated";
+
+/// Operator: a catalog says that the package should no longer be used.
+pub const PACKAGE_DEPRECATED: &str = "PackageDeprecated";
+
+/// Operator: a catalog says that the channel should no longer be used.
+pub const CHANNEL_DEPRECATED: &str = "ChannelDeprecated";
+
+/// Operator: a catalog says that the installed bundle should no longer be used.
+pub const BUNDLE_DEPRECATED: &str = "BundleDeprecated";
+
 /// Catalog: the clean-up that deletion waits for failed.
 pub const DELETE: &str = "Delete";
 
@@ -40,6 +55,34 @@ pub mod operator {
     pub const INSTALLATION_FAILED: &str = "InstallationFailed";
     /// Nothing is known about the installation.
     pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
+    /// Progressing: what was chosen is being installed.
+    pub const ROLLING_OUT: &str = "RollingOut";
+    /// Progressing: something is in the way, and will be tried again.
+    pub const RETRYING: &str = "Retrying";
+    /// Progressing: nothing can be chosen until a spec or a catalog changes.
+    pub const BLOCKED: &str = "Blocked";
+    /// Progressing: the spec cannot be followed.
+    pub const INVALID_CONFIGURATION: &str = "InvalidConfiguration";
+    /// Progressing: the spec says that nothing is to be decided.
+    pub const SUSPENDED: &str = "Suspended";
+    /// Progressing: the upgrade waits until its version is approved.
+    pub const APPROVAL_REQUIRED: &str = "ApprovalRequired";
+    /// Progressing: what is required is being installed first.
+    pub const WAITING_FOR_DEPENDENCIES: &str = "WaitingForDependencies";
+    /// Progressing: what was chosen was not installed and healthy in time.
+    pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+    /// Progressing: an upgrade failed and the bundle before it is being installed again.
+    pub const ROLLING_BACK: &str = "RollingBack";
+    /// Progressing: an upgrade failed and the bundle before it is installed again.
+    pub const ROLLED_BACK: &str = "RolledBack";
+    /// A catalog deprecates it.
+    pub const DEPRECATED: &str = "Deprecated";
+    /// No catalog deprecates it.
+    pub const NOT_DEPRECATED: &str = "NotDeprecated";
+    /// Which catalogs deprecate it is not known.
+    pub const DEPRECATION_STATUS_UNKNOWN: &str = "DeprecationStatusUnknown";
+    /// Nothing is installed.
+    pub const ABSENT: &str = "Absent";
 }
 
 /// Reasons of the condition [`UNPACKED`] of Catalogs and Bundles, and of [`DELETE`].

@@ -27,7 +27,16 @@ pub fn crds() -> Vec<Value> {
 
 fn operator() -> Value {
     let mut crd = finish(&Operator::crd());
-    root(&mut crd)["required"] = json!(["spec"]);
+    let root = root(&mut crd);
+    root["required"] = json!(["spec"]);
+    root["x-kubernetes-validations"] = json!([{
+        "rule": "!has(oldSelf.status) || !has(oldSelf.status.installed) || \
+                 (has(self.spec.installNamespace) == has(oldSelf.spec.installNamespace) && \
+                 (!has(self.spec.installNamespace) || \
+                 self.spec.installNamespace == oldSelf.spec.installNamespace))",
+        "message": "installNamespace cannot be changed once a bundle is installed: delete the \
+                    Operator and make it again to move it"
+    }]);
     crd
 }
 

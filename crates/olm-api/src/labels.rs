@@ -15,3 +15,11 @@ pub const OWNER_KIND_BUNDLE_DEPLOYMENT: &str = "BundleDeployment";
 /// With the value `true` on a Secret of the type `Opaque`: sources of Bundles may use it. Whoever may
 /// create a Bundle could otherwise have any Secret of the suite's namespace sent to a host of theirs.
 pub const SOURCE_SECRET: &str = "core.rukpak.io/source-secret";
+
+/// With the value `true` on an Operator: it was made because others require its package, and nobody
+/// has changed its spec since. It may be removed once nobody requires it.
+pub const DEPENDENCY: &str = "operators.operatorframework.io/dependency";
+
+/// A label that every Catalog counts as having, with its name as the value, where catalogs are
+/// selected.
+pub const CATALOG_NAME: &str = "olm.operatorframework.io/metadata.name";

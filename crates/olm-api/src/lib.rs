@@ -13,15 +13,14 @@
 //! have are optional.
 //!
 //! ```
-//! use olm_api::operator::{Operator, OperatorSpec, UpgradeConstraintPolicy};
+//! use olm_api::operator::{Operator, OperatorSpec};
 //!
 //! let operator = Operator::new(
 //!     "etcd",
 //!     OperatorSpec {
 //!         package_name: "etcd".to_owned(),
 //!         version: Some(">=0.9.0 <0.10.0".to_owned()),
-//!         channel: None,
-//!         upgrade_constraint_policy: UpgradeConstraintPolicy::default(),
+//!         ..OperatorSpec::default()
 //!     },
 //! );
 //! assert_eq!(operator.spec.package_name, "etcd");
@@ -42,5 +41,6 @@ pub mod labels;
 pub mod names;
 pub mod operator;
 pub mod rbac;
+mod schema;
 
 pub use crds::crds;

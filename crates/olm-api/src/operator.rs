@@ -1,16 +1,30 @@
 //! `Operator`: which package to install, and which of its versions.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::schema::free_form;
 
 /// The version-range pattern of the upstream API, kept to the letter: every text that it admits
 /// stays admitted. What it admits and the range language refuses is reported in status.
 const VERSION_PATTERN: &str = r"^(\s*(=||!=|>|<|>=|=>|<=|=<|~|~>|\^)\s*(v?(0|[1-9]\d*|[x|X|\*])(\.(0|[1-9]\d*|x|X|\*]))?(\.(0|[1-9]\d*|x|X|\*))?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?)\s*)((?:\s+|,\s*|\s*\|\|\s*)(=||!=|>|<|>=|=>|<=|=<|~|~>|\^)\s*(v?(0|[1-9]\d*|x|X|\*])(\.(0|[1-9]\d*|x|X|\*))?(\.(0|[1-9]\d*|x|X|\*]))?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?)\s*)*$";
 
+/// A version as the approval of an upgrade names it: exact, without operators.
+const EXACT_VERSION: &str =
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$";
+
+/// Units of Go durations; the sum of the parts has to be more than nothing.
+const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
+
+/// How long an upgrade may take where [`OperatorSpec::progress_deadline`] says nothing.
+pub const DEFAULT_PROGRESS_DEADLINE: &str = "10m";
+
 /// What an administrator asks for: a package, and which of its versions.
-#[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "operators.operatorframework.io",
     version = "v1alpha1",
@@ -52,6 +66,12 @@ const VERSION_PATTERN: &str = r"^(\s*(=||!=|>|<|>=|=>|<=|=<|~|~>|\^)\s*(v?(0|[1-
         priority = 1
     ),
     printcolumn(
+        name = "Pending",
+        type_ = "string",
+        json_path = ".status.pendingUpgrade.version",
+        priority = 1
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
@@ -67,7 +87,8 @@ pub struct OperatorSpec {
         regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$"),
         extend("x-kubernetes-validations" = [{
             "rule": "self == oldSelf",
-            "message": "packageName is immutable"
+            "message": "packageName is immutable: make another Operator for the other package, and \
+                        delete this one where its package is no longer wanted"
         }])
     )]
     pub package_name: String,
@@ -90,6 +111,95 @@ pub struct OperatorSpec {
     /// package names as a successor (Enforce), or by any version, older ones included (Ignore).
     #[serde(default)]
     pub upgrade_constraint_policy: UpgradeConstraintPolicy,
+
+    /// dependencyPolicy says what happens when the bundle requires what nobody asked for: an Operator
+    /// is made for it (Install), or the bundle is refused until there is one (Require).
+    #[serde(default)]
+    pub dependency_policy: DependencyPolicy,
+
+    /// catalogSelector selects the Catalogs, by their labels, that may answer. Without it, all of
+    /// them. Every Catalog counts as if it had the label olm.operatorframework.io/metadata.name with
+    /// its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_selector: Option<LabelSelector>,
+
+    /// installNamespace is the namespace of the bundle's namespaced objects. Without it the bundle
+    /// decides: what it suggests, else its package's name with "-system". It is made when absent
+    /// and never deleted. It cannot be changed once a bundle is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub install_namespace: Option<String>,
+
+    /// config is how the bundle is installed. A registry+v1 bundle takes watchNamespace (the
+    /// namespace that the operator watches, or several separated by commas) and deploymentConfig
+    /// (changes of its Deployments, as the config of a Subscription of OLM 0.x). A plain bundle
+    /// takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "free_form")]
+    pub config: Option<BTreeMap<String, serde_json::Value>>,
+
+    /// suspend stops decisions: what is installed stays and is repaired, nothing is installed or
+    /// upgraded.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// upgradeApproval says whether an upgrade is taken once there is one (Automatic) or waits until
+    /// approvedVersion names its version (Manual). The first bundle is installed in either case.
+    #[serde(default)]
+    pub upgrade_approval: UpgradeApproval,
+
+    /// approvedVersion is the version that a Manual upgrade may go to, exactly: that of
+    /// status.pendingUpgrade. Without upgradeApproval Manual it means nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = EXACT_VERSION))]
+    pub approved_version: Option<String>,
+
+    /// rollbackOnFailure says what becomes of an upgrade that is not installed and healthy within
+    /// progressDeadline: it is left as it is and reported (Never), or the bundle that worked before
+    /// is installed again (Automatic) and the failed one, recorded in status.failedUpgrade, is left
+    /// out until the spec changes or another one becomes best.
+    #[serde(default)]
+    pub rollback_on_failure: RollbackOnFailure,
+
+    /// progressDeadline is how long an install or upgrade may take until it is reported as failed:
+    /// a Go duration ("90s", "1h30m"). Without it 10m.
+    // Kept as the text that was given: one that is no duration must not make the object undecodable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = DURATION))]
+    pub progress_deadline: Option<String>,
+}
+
+/// What happens when a bundle requires what nobody asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DependencyPolicy {
+    /// An Operator is made for it.
+    #[default]
+    Install,
+    /// The bundle is refused until there is an Operator for it.
+    Require,
+}
+
+/// Whether upgrades wait for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum UpgradeApproval {
+    /// They are taken at once.
+    #[default]
+    Automatic,
+    /// They wait until their version is approved.
+    Manual,
+}
+
+/// What becomes of an upgrade that fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RollbackOnFailure {
+    /// It is left as it is, and reported.
+    #[default]
+    Never,
+    /// The bundle that worked before is installed again.
+    Automatic,
 }
 
 /// Whether upgrades must follow the upgrade edges of the package.
@@ -122,12 +232,33 @@ pub struct OperatorStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<BundleIdentity>,
 
+    /// dependencies are the packages that the chosen bundle requires, each with the Operator that
+    /// has it. Ordered by package.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Dependency>,
+
+    /// requiredBy are the Operators whose bundles require this one's package. Ordered by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_by: Vec<Dependant>,
+
+    /// pendingUpgrade is the bundle that an Automatic upgrade would go to, while upgradeApproval is
+    /// Manual and its version is not the approved one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_upgrade: Option<BundleIdentity>,
+
+    /// failedUpgrade is the upgrade that was rolled back; it is not tried again until the spec
+    /// changes or another bundle becomes best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_upgrade: Option<FailedUpgrade>,
+
     /// observedGeneration is the generation of the Operator that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// conditions say whether a bundle was chosen (Resolved), whether it runs (Installed), and both
-    /// together with its health (Ready). Stalled is there while only a change of the Operator helps.
+    /// conditions say whether a bundle was chosen (Resolved), whether one runs (Installed) and works
+    /// (Healthy), whether anything is under way (Progressing), and all of it together (Ready).
+    /// Deprecated sums up the deprecation of package, channel and bundle. Stalled is there
+    /// while only a change of the Operator helps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
@@ -150,4 +281,51 @@ pub struct BundleIdentity {
     pub catalog: Option<String>,
     /// image is the reference of the bundle's image.
     pub image: String,
+}
+
+/// A package that a bundle requires.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Dependency {
+    /// package is the package that meets the requirement.
+    pub package: String,
+    /// operator is the name of the Operator that has this package, or will have it once it is made.
+    pub operator: String,
+    /// version is the version that was chosen for it.
+    pub version: String,
+    /// ready is whether it is installed and healthy.
+    pub ready: bool,
+    /// requirements are what is required of it, for people to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requirements: Vec<String>,
+}
+
+/// An Operator that requires another one's package.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Dependant {
+    /// operator is the name of the Operator.
+    pub operator: String,
+    /// package is its package.
+    pub package: String,
+    /// version is the version whose bundle requires it.
+    pub version: String,
+}
+
+/// An upgrade that was taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedUpgrade {
+    /// bundle is the bundle that did not become healthy in time.
+    pub bundle: BundleIdentity,
+    /// message is what was in the way when the time was up.
+    pub message: String,
+    /// time is when it was given up.
+    pub time: Time,
+    /// generation is the generation of the Operator whose upgrade failed. The bundle is tried again
+    /// for another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
 }

@@ -230,9 +230,7 @@ mod tests {
             "etcd",
             OperatorSpec {
                 package_name: "etcd".to_owned(),
-                version: None,
-                channel: None,
-                upgrade_constraint_policy: olm_api::operator::UpgradeConstraintPolicy::Enforce,
+                ..OperatorSpec::default()
             },
         );
         operator.metadata.uid = Some("u1".to_owned());

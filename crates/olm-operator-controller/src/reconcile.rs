@@ -6,9 +6,7 @@ use std::time::Duration;
 use kube::Client;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::conditions;
-use olm_api::operator::{
-    BundleIdentity, Operator, OperatorSpec, OperatorStatus, UpgradeConstraintPolicy,
-};
+use olm_api::operator::{BundleIdentity, Operator, OperatorSpec, OperatorStatus};
 use olm_resolver::{EdgeMode, Facts};
 use olm_runtime::conditions::get;
 use olm_runtime::events::Events;
@@ -114,12 +112,7 @@ impl Reconciler for OperatorReconciler {
         let name = metadata.name.as_deref().unwrap_or_default();
         let operator = Operator {
             metadata: metadata.clone(),
-            spec: OperatorSpec {
-                package_name: String::new(),
-                version: None,
-                channel: None,
-                upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
-            },
+            spec: OperatorSpec::default(),
             // What it says already is not said again, and what it says is installed stays.
             status: status_of(&self.client, name).await?,
         };
@@ -239,6 +232,7 @@ fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> Op
         resolved,
         observed_generation: generation,
         conditions: list,
+        ..OperatorStatus::default()
     }
 }
 

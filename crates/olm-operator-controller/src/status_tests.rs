@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use olm_api::bundle_deployment::BundleDeploymentStatus;
-use olm_api::operator::{Operator, OperatorSpec, UpgradeConstraintPolicy};
+use olm_api::operator::{Operator, OperatorSpec};
 
 use super::*;
 use crate::deployment::Wanted;
@@ -23,9 +23,7 @@ fn handed_over(version: &str, conditions: &[(&str, &str, &str)]) -> Handover {
         "p",
         OperatorSpec {
             package_name: "p".to_owned(),
-            version: None,
-            channel: None,
-            upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
+            ..OperatorSpec::default()
         },
     );
     let wanted = Wanted {

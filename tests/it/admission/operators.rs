@@ -64,6 +64,108 @@ async fn operators_with_bad_names_are_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_optional_field_of_operators_has_its_limits() -> Result<()> {
+    let row = |field: &str, value: Value, expect: Expect| {
+        let mut spec = json!({"packageName": "package"});
+        let name = format!("{field} {value}");
+        spec[field] = value;
+        (name, json!({"spec": spec}), expect)
+    };
+    let unsupported = || refused("Unsupported value");
+    check(
+        OPERATORS,
+        vec![
+            row("dependencyPolicy", json!("Require"), Admitted),
+            row("dependencyPolicy", json!("Ignore"), unsupported()),
+            row(
+                "catalogSelector",
+                json!({"matchLabels": {"tier": "gold"}, "matchExpressions": [
+                    {"key": "tier", "operator": "In", "values": ["gold", "silver"]}]}),
+                Admitted,
+            ),
+            row(
+                "catalogSelector",
+                json!({"matchLabels": ["tier"]}),
+                refused("spec.catalogSelector.matchLabels"),
+            ),
+            row("installNamespace", json!("here"), Admitted),
+            row(
+                "installNamespace",
+                json!("Not here"),
+                refused("spec.installNamespace in body should match"),
+            ),
+            row(
+                "config",
+                json!({"watchNamespace": "a", "deploymentConfig": {"nodeSelector": {"a": "b"}}}),
+                Admitted,
+            ),
+            row("config", json!("watchNamespace"), refused("spec.config")),
+            row("suspend", json!(true), Admitted),
+            row("suspend", json!("yes"), refused("spec.suspend")),
+            row("upgradeApproval", json!("Manual"), Admitted),
+            row("upgradeApproval", json!("Never"), unsupported()),
+            row("approvedVersion", json!("1.2.3-rc.1+build.5"), Admitted),
+            row(
+                "approvedVersion",
+                json!(">=1.2.3"),
+                refused("spec.approvedVersion in body should match"),
+            ),
+            row("rollbackOnFailure", json!("Automatic"), Admitted),
+            row("rollbackOnFailure", json!("Always"), unsupported()),
+            row("progressDeadline", json!("1h30m"), Admitted),
+            row(
+                "progressDeadline",
+                json!("soon"),
+                refused("spec.progressDeadline in body should match"),
+            ),
+        ],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn the_install_namespace_of_an_installed_operator_cannot_be_changed() -> Result<()> {
+    let cluster = ControlPlane::shared().await?;
+    let client = cluster.client().await?;
+    chart::define(&client, &olm_api::crds()).await?;
+    let name = "admission-namespace";
+    let object = json!({
+        "apiVersion": "operators.operatorframework.io/v1alpha1", "kind": "Operator",
+        "metadata": {"name": name}, "spec": {"packageName": "p", "installNamespace": "a"},
+    });
+    chart::apply(&client, &object, "default").await?;
+    let kind = "operators.operators.operatorframework.io";
+    let move_to = async |namespace: &str| {
+        let patch = json!({"spec": {"installNamespace": namespace}}).to_string();
+        cluster
+            .kubectl(&["patch", kind, name, "--type=merge", "-p", &patch])
+            .await
+    };
+    move_to("b").await?;
+    let installed = json!({"status": {"installed":
+        {"name": "p.v1", "version": "1.0.0", "package": "p", "image": "r/p:1"}}});
+    cluster
+        .kubectl(&[
+            "patch",
+            kind,
+            name,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &installed.to_string(),
+        ])
+        .await?;
+    let answer = move_to("c").await;
+    let message = format!(
+        "{:#}",
+        answer.err().ok_or_else(|| anyhow::anyhow!("was moved"))?
+    );
+    let expected = "installNamespace cannot be changed once a bundle is installed";
+    assert!(message.contains(expected), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_version_vectors_of_operators_hold() -> Result<()> {
     let pattern = r"spec.version in body should match '^(\s*(=||!=|>|<|>=|=>|<=|=<|~|~>|\^)";
     let invalid = [

@@ -77,7 +77,7 @@ pub(crate) async fn hand_over(
 mod tests {
     #![allow(clippy::panic, reason = "tests")]
 
-    use olm_api::operator::{BundleIdentity, OperatorSpec, UpgradeConstraintPolicy};
+    use olm_api::operator::{BundleIdentity, OperatorSpec};
     use olm_runtime::{Chain, Failure as _, Retry};
 
     use super::*;
@@ -89,9 +89,7 @@ mod tests {
             "etcd",
             OperatorSpec {
                 package_name: "etcd".to_owned(),
-                version: None,
-                channel: None,
-                upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
+                ..OperatorSpec::default()
             },
         );
         let wanted = Wanted {

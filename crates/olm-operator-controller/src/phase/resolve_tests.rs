@@ -64,8 +64,7 @@ fn operator(name: &str, package: &str, version: Option<&str>) -> Operator {
         OperatorSpec {
             package_name: package.to_owned(),
             version: version.map(str::to_owned),
-            channel: None,
-            upgrade_constraint_policy: UpgradeConstraintPolicy::Enforce,
+            ..OperatorSpec::default()
         },
     );
     operator.metadata.uid = Some(format!("uid-{name}"));
