@@ -79,14 +79,25 @@ impl Constraint {
 impl Test {
     /// Whether a bundle passes.
     pub fn holds(&self, bundle: &Bundle) -> bool {
+        self.holds_at(bundle, &mut 0)
+    }
+
+    /// The same, adding the steps that it may have taken.
+    pub(crate) fn holds_at(&self, bundle: &Bundle, steps: &mut u64) -> bool {
+        *steps = steps.saturating_add(1);
         match self {
             Self::Api(api) => bundle.provides.contains(api),
             Self::Package { name, range } => bundle.is_in(name, range),
-            Self::All(tests) => tests.iter().all(|test| test.holds(bundle)),
-            Self::Any(tests) => tests.iter().any(|test| test.holds(bundle)),
-            Self::Not(tests) => !tests.iter().any(|test| test.holds(bundle)),
-            Self::Rule(rule) => rule.holds(bundle),
+            Self::All(tests) => cheap_first(tests).all(|test| test.holds_at(bundle, steps)),
+            Self::Any(tests) => cheap_first(tests).any(|test| test.holds_at(bundle, steps)),
+            Self::Not(tests) => !cheap_first(tests).any(|test| test.holds_at(bundle, steps)),
+            Self::Rule(rule) => rule.holds_at(bundle, steps),
         }
+    }
+
+    /// Whether a look at a bundle decides it.
+    fn is_cheap(&self) -> bool {
+        matches!(self, Self::Api(_) | Self::Package { .. })
     }
 
     /// Whether some leaf asks for something to be there.
@@ -111,6 +122,12 @@ impl Test {
             _ => into.push(self),
         }
     }
+}
+
+/// Tests in an order that leaves rules for last.
+fn cheap_first(tests: &[Test]) -> impl Iterator<Item = &Test> {
+    let cheap = tests.iter().filter(|test| test.is_cheap());
+    cheap.chain(tests.iter().filter(|test| !test.is_cheap()))
 }
 
 /// Writes what a bundle has to be or to have.

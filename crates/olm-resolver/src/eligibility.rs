@@ -37,6 +37,8 @@ pub enum Ineligibility {
     Excluded,
     /// Its catalog has withdrawn it.
     Withdrawn,
+    /// Finding out what meets its requirements would take too long.
+    TooDear,
 }
 
 /// Writes the part of a sentence that follows the bundle, such as `is deprecated`.
@@ -51,6 +53,9 @@ impl fmt::Display for Ineligibility {
             Self::Kubernetes(version) => write!(f, "needs Kubernetes {version}"),
             Self::Excluded => f.write_str("is not allowed by the administrator"),
             Self::Withdrawn => f.write_str("is deprecated"),
+            Self::TooDear => f.write_str(
+                "has requirements that take too long to look for in all that the catalogs offer",
+            ),
         }
     }
 }

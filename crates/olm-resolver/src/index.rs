@@ -16,7 +16,7 @@ impl Index {
     pub(crate) fn new(packages: &BTreeMap<String, Package>) -> Self {
         let mut index = Self::default();
         for bundle in packages.values().flat_map(|package| &package.bundles) {
-            for api in &bundle.provides {
+            for api in bundle.provides.iter() {
                 match index.apis.get_mut(api) {
                     Some(providers) => providers.push(Arc::clone(bundle)),
                     None => {

@@ -45,7 +45,9 @@
 //! queue above decides, so that its first solution is the preferred one. What it learns remembers
 //! where it comes from; where there is no solution, the facts behind the last conflict are reduced
 //! until each is needed ([`Explanation`]), and put into one sentence and a list. Each step counts
-//! against [`Problem::budget`]; a search that exceeds it ends in [`Refusal::Cancelled`].
+//! against [`Problem::budget`]; a search that exceeds it ends in [`Refusal::Cancelled`]. What it takes
+//! to find out who meets requirements is counted, too, for each package and for all: a bundle whose
+//! requirements cost more than is left cannot be used ([`Ineligibility::TooDear`]).
 //!
 //! *Check.* No solution leaves without having passed [`check`], which knows nothing of the search.
 //!

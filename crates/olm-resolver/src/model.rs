@@ -41,7 +41,12 @@ impl From<Stored> for Catalog {
 }
 
 impl Catalog {
-    pub(crate) fn new(name: String, priority: i32, packages: BTreeMap<String, Package>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        priority: i32,
+        mut packages: BTreeMap<String, Package>,
+    ) -> Self {
+        packages.values_mut().for_each(Package::share);
         let index = Index::new(&packages);
         Self {
             name,
@@ -80,6 +85,20 @@ pub struct Package {
     pub notes: Vec<String>,
 }
 
+impl Package {
+    /// Lets bundles share what they provide with the one before, where that is the same.
+    fn share(&mut self) {
+        let mut before: Arc<[Api]> = Arc::default();
+        for bundle in self.bundles.iter_mut().filter_map(Arc::get_mut) {
+            if bundle.provides == before {
+                bundle.provides = Arc::clone(&before);
+            } else {
+                before = Arc::clone(&bundle.provides);
+            }
+        }
+    }
+}
+
 /// A bundle: one version of a package.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bundle {
@@ -102,8 +121,8 @@ pub struct Bundle {
     pub entries: Vec<ChannelEdge>,
     /// What it requires, in property order; or why that cannot be read.
     pub requires: Result<Vec<Requirement>, String>,
-    /// The APIs it provides.
-    pub provides: Vec<Api>,
+    /// The APIs it provides. Versions of a package mostly provide the same, and share it.
+    pub provides: Arc<[Api]>,
     /// Its labels (`olm.label`).
     #[serde(default)]
     pub labels: Vec<String>,
@@ -129,6 +148,30 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// A bundle of which nothing else is known.
+    pub(crate) fn new(package: String, name: String, version: Version) -> Self {
+        Self {
+            catalog: String::new(),
+            package,
+            name,
+            version: Ok(version),
+            release: String::new(),
+            image: String::new(),
+            media_type: String::new(),
+            entries: Vec::new(),
+            requires: Ok(Vec::new()),
+            provides: Arc::default(),
+            labels: Vec::new(),
+            properties: Vec::new(),
+            deprecated: None,
+            withdrawn: false,
+            min_kube_version: None,
+            supersedes: 0,
+            in_default_channel: false,
+            skipped: false,
+        }
+    }
+
     /// Whether it is of that package, at a version in the range.
     pub(crate) fn is_in(&self, package: &str, range: &blang::Range) -> bool {
         self.package == package
@@ -223,11 +266,17 @@ pub enum Requirement {
 impl Requirement {
     /// Whether a bundle meets it.
     pub fn is_met_by(&self, bundle: &Bundle) -> bool {
+        self.is_met_at(bundle, &mut 0)
+    }
+
+    /// The same, adding the steps that it may have taken.
+    pub(crate) fn is_met_at(&self, bundle: &Bundle, steps: &mut u64) -> bool {
+        *steps = steps.saturating_add(1);
         match self {
             Self::Package { name, range } => bundle.is_in(name, range),
             Self::Api(api) => bundle.provides.contains(api),
             Self::Label(label) => bundle.labels.contains(label),
-            Self::Constraint(constraint) => constraint.test.holds(bundle),
+            Self::Constraint(constraint) => constraint.test.holds_at(bundle, steps),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! catalog could make their compilation arbitrarily dear.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use cel::common::ast::{EntryExpr, Expr};
 use cel::parser::PrattParser;
@@ -93,26 +93,39 @@ impl Rule {
     /// Whether a bundle meets the rule. A rule that fails, that is no yes or no, or that would take
     /// too long on this bundle, is not met.
     pub fn holds(&self, bundle: &Bundle) -> bool {
+        self.holds_at(bundle, &mut 0)
+    }
+
+    /// The same, adding the steps that it may have taken.
+    pub(crate) fn holds_at(&self, bundle: &Bundle, steps: &mut u64) -> bool {
         let Ok(compiled) = self.compiled().as_ref() else {
             return false;
         };
-        let properties = properties(bundle);
-        let items = (properties.len() as u64).max(compiled.nodes);
-        let steps = items.saturating_pow(compiled.loops);
-        if steps.saturating_mul(compiled.nodes) > MAX_STEPS {
+        let Properties { all, size, longest } = properties(bundle);
+        *steps = steps.saturating_add(size);
+        let items = longest.max(compiled.nodes);
+        let most = items
+            .saturating_pow(compiled.loops)
+            .saturating_mul(compiled.nodes);
+        if most > MAX_STEPS {
             return false;
         }
-        let mut context = Context::default();
-        context.add_variable_from_value("properties", Value::List(Arc::new(properties)));
-        if context
-            .add_function("semver_compare", semver_compare)
-            .is_err()
-        {
+        *steps = steps.saturating_add(most);
+        let Some(functions) = FUNCTIONS.as_ref() else {
             return false;
-        }
+        };
+        let mut context = functions.new_inner_scope();
+        context.add_variable_from_value("properties", Value::List(Arc::new(all)));
         matches!(context.resolve(&compiled.expression), Ok(Value::Bool(true)))
     }
 }
+
+/// What every rule may call. Made once: there is much of it.
+static FUNCTIONS: LazyLock<Option<Context<'static, 'static>>> = LazyLock::new(|| {
+    let mut context = Context::default();
+    let added = context.add_function("semver_compare", semver_compare);
+    added.is_ok().then_some(context)
+});
 
 #[derive(Debug)]
 struct Compiled {
@@ -138,7 +151,7 @@ fn compile(text: &str) -> Result<Compiled, String> {
         .error_recovery_limit(1)
         .max_expression_node_count(MAX_BYTES)
         .parse(text)
-        .map_err(|error| format!("rule {text:?} is no expression: {error}"))?;
+        .map_err(|error| format!("rule {text:?} is no expression: {}", first_line(&error)))?;
     let (nodes, loops) = measure(&expression)?;
     if expression.references().has_function("matches") {
         return Err("rule uses matches, which is not supported".to_owned());
@@ -148,6 +161,13 @@ fn compile(text: &str) -> Result<Compiled, String> {
         nodes,
         loops,
     })
+}
+
+/// What a parser says, without the drawing below it.
+fn first_line(error: &impl ToString) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("ERROR: ").unwrap_or(line).to_owned()
 }
 
 /// Deepest nesting of brackets, and of operators that stand before their operand. What makes it hard
@@ -241,9 +261,19 @@ fn semver_compare(a: Arc<String>, b: Arc<String>) -> Result<i64, ExecutionError>
     Ok(parse(&a)?.cmp(&parse(&b)?) as i64)
 }
 
+/// The properties of a bundle as a rule sees them.
+struct Properties {
+    all: Vec<Value>,
+    /// How much there is of them, in values and bytes of texts.
+    size: u64,
+    /// The length of the longest list that a loop may go through.
+    longest: u64,
+}
+
 /// The properties of a bundle as a rule sees them: those that the model keeps as such, then others.
-fn properties(bundle: &Bundle) -> Vec<Value> {
+fn properties(bundle: &Bundle) -> Properties {
     let mut all = Vec::new();
+    let (mut size, mut longest) = (0, 0);
     if let Ok(version) = &bundle.version {
         let mut value = vec![
             ("packageName", bundle.package.clone()),
@@ -254,7 +284,7 @@ fn properties(bundle: &Bundle) -> Vec<Value> {
         }
         all.push(property("olm.package", texts(value)));
     }
-    for api in &bundle.provides {
+    for api in bundle.provides.iter() {
         let value = texts([
             ("group", api.group.clone()),
             ("version", api.version.clone()),
@@ -265,12 +295,18 @@ fn properties(bundle: &Bundle) -> Vec<Value> {
     for label in &bundle.labels {
         all.push(property("olm.label", texts([("label", label.clone())])));
     }
-    for (type_, value) in &bundle.properties {
-        if let Ok(value) = serde_json::from_str(value) {
-            all.push(property(type_, from_json(&value)));
+    size += 4 * all.len() as u64;
+    for (type_, text) in &bundle.properties {
+        if let Ok(value) = serde_json::from_str(text) {
+            size += text.len() as u64;
+            all.push(property(type_, from_json(&value, &mut longest)));
         }
     }
-    all
+    Properties {
+        size,
+        longest: longest.max(all.len() as u64),
+        all,
+    }
 }
 
 fn property(type_: &str, value: Value) -> Value {
@@ -289,8 +325,9 @@ fn texts(fields: impl IntoIterator<Item = (&'static str, String)>) -> Value {
         .into()
 }
 
-/// Takes stack in proportion to the depth, which reading JSON has limited.
-fn from_json(value: &serde_json::Value) -> Value {
+/// Takes stack in proportion to the depth, which reading JSON has limited. Notes the length of the
+/// longest list or map.
+fn from_json(value: &serde_json::Value, longest: &mut u64) -> Value {
     match value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => Value::Bool(*value),
@@ -301,12 +338,17 @@ fn from_json(value: &serde_json::Value) -> Value {
         },
         serde_json::Value::String(text) => Value::String(Arc::new(text.clone())),
         serde_json::Value::Array(items) => {
-            Value::List(Arc::new(items.iter().map(from_json).collect()))
+            *longest = (*longest).max(items.len() as u64);
+            let items = items.iter().map(|item| from_json(item, longest));
+            Value::List(Arc::new(items.collect()))
         }
-        serde_json::Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), from_json(value)))
-            .collect::<HashMap<String, Value>>()
-            .into(),
+        serde_json::Value::Object(fields) => {
+            *longest = (*longest).max(fields.len() as u64);
+            let fields = fields.iter();
+            fields
+                .map(|(key, value)| (key.clone(), from_json(value, longest)))
+                .collect::<HashMap<String, Value>>()
+                .into()
+        }
     }
 }

@@ -254,24 +254,13 @@ mod tests {
                 .into_iter()
                 .enumerate()
                 .map(|(at, ((version, release), entries))| Bundle {
-                    name: format!("p{at}"),
-                    version: Ok(Version::parse_strict(&version).unwrap()),
                     release,
                     entries,
-                    catalog: String::new(),
-                    package: String::new(),
-                    image: String::new(),
-                    media_type: String::new(),
-                    requires: Ok(Vec::new()),
-                    provides: Vec::new(),
-                    labels: Vec::new(),
-                    properties: Vec::new(),
-                    deprecated: None,
-                    withdrawn: false,
-                    min_kube_version: None,
-                    supersedes: 0,
-                    in_default_channel: false,
-                    skipped: false,
+                    ..Bundle::new(
+                        String::new(),
+                        format!("p{at}"),
+                        Version::parse_strict(&version).unwrap(),
+                    )
                 })
                 .collect()
         })

@@ -5,7 +5,7 @@ use crate::choose::{Policy, Request, refusal, unambiguous};
 use crate::model::{Bundle, Catalog};
 use crate::refusal::Refusal;
 
-use super::closure::{Bound, Closure, Wish, address};
+use super::closure::{Bound, Closure, Wish};
 use super::installed::bundle as installed_bundle;
 use super::problem::{Approval, Ties};
 
@@ -58,6 +58,10 @@ impl<'a> Closure<'a> {
                 self.parts[part].bound = Some(Bound { channel: None });
             }
         }
+        let asked = surveys.iter().map(|(_, _, survey)| survey.asked.len());
+        let asked = asked.sum();
+        self.nodes.reserve(asked);
+        self.of_bundle.reserve(asked);
         for (place, part, survey) in surveys {
             self.wish(place, part, &survey);
         }
@@ -121,8 +125,7 @@ impl<'a> Closure<'a> {
         if member.ties == Ties::Refuse {
             let mut open = survey.reachable();
             open.retain(|candidate| {
-                self.of_bundle.get(&address(candidate.bundle)).copied() == installed
-                    || is_let_in(candidate.bundle)
+                self.of_bundle.get(candidate.bundle) == installed || is_let_in(candidate.bundle)
             });
             if let Some(best) = open.first()
                 && let Err(refusal) = unambiguous(best, &open, request, survey.origin)

@@ -116,16 +116,19 @@ pub(crate) fn check_with(
     operators: &[usize],
     selected: &[Selected],
 ) -> Result<(), Unsound> {
-    let mut packages = BTreeSet::new();
+    let mut packages: BTreeMap<&str, &Bundle> = BTreeMap::new();
+    for one in selected {
+        let bundle = one.bundle.as_ref();
+        if packages.insert(&bundle.package, bundle).is_some() {
+            let package = bundle.package.clone();
+            return Err(Unsound::Twice { package });
+        }
+    }
     let mut providers: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for one in selected {
         let bundle = one.bundle.as_ref();
         let name = || bundle.name.clone();
-        if !packages.insert(&bundle.package) {
-            let package = bundle.package.clone();
-            return Err(Unsound::Twice { package });
-        }
-        for api in &bundle.provides {
+        for api in bundle.provides.iter() {
             let package = bundle.package.as_str();
             let first = providers.entry((&api.group, &api.kind)).or_insert(package);
             if *first != package {
@@ -145,7 +148,7 @@ pub(crate) fn check_with(
             problem.operators[place].dependencies
         });
         for requirement in requirements(bundle, dependencies) {
-            meets(problem, holders, selected, one, requirement, dependencies)?;
+            meets(problem, holders, &packages, one, requirement, dependencies)?;
         }
         if !is_supported(problem, place, operators, selected, one) {
             return Err(Unsound::Unsupported { bundle: name() });
@@ -160,6 +163,10 @@ pub(crate) fn check_with(
             let operator = problem.operators[place].request.operator.clone();
             return Err(Unsound::Unanswered { operator });
         }
+    }
+    if let Some(one) = ungrounded(selected) {
+        let bundle = one.bundle.name.clone();
+        return Err(Unsound::Unsupported { bundle });
     }
     let reasons: BTreeSet<Because> = selected.iter().map(|one| one.because).collect();
     match selected.last() {
@@ -223,13 +230,13 @@ fn ground(problem: &Problem<'_>, place: Option<usize>, bundle: &Bundle) -> Groun
 fn meets(
     problem: &Problem<'_>,
     holders: &Holders<'_>,
-    selected: &[Selected],
+    packages: &BTreeMap<&str, &Bundle>,
     one: &Selected,
     requirement: &Requirement,
     dependencies: Dependencies,
 ) -> Result<(), Unsound> {
     let others = || {
-        let others = selected.iter().map(|other| other.bundle.as_ref());
+        let others = packages.values().copied();
         others.filter(|other| other.package != one.bundle.package)
     };
     if let Requirement::Constraint(constraint) = requirement
@@ -253,9 +260,17 @@ fn meets(
                 .iter()
                 .any(|running| running.installed.package == bundle.package)
     };
+    let meets = |other: &Bundle| requirement.is_met_by(other) && is_allowed(other);
     let met = on_cluster
         || requirement.is_met_by(&one.bundle)
-        || others().any(|other| requirement.is_met_by(other) && is_allowed(other));
+        || match requirement {
+            // Nothing else of what is selected can be that package.
+            Requirement::Package { name, .. } if *name != one.bundle.package => packages
+                .get(name.as_str())
+                .is_some_and(|other| meets(other)),
+            Requirement::Package { .. } => false,
+            _ => others().any(meets),
+        };
     if met {
         Ok(())
     } else {
@@ -287,24 +302,34 @@ fn is_supported(
                 && required
                     .and_then(|all| all.get(requirement))
                     .is_some_and(|required| required.is_met_by(bundle))
-                && grounded(selected, one)
         }
     }
 }
 
-/// Whether the reasons lead to a request or to something kept, not in a circle.
-fn grounded(selected: &[Selected], one: &Selected) -> bool {
-    let mut at = one;
-    for _ in 0..=selected.len() {
-        match at.because {
-            Because::Dependency { of, .. } => match selected.get(of) {
-                Some(by) => at = by,
-                None => return false,
-            },
-            _ => return true,
+/// The first bundle whose reasons do not lead to a request or to something kept, but in a circle.
+fn ungrounded(selected: &[Selected]) -> Option<&Selected> {
+    let mut grounded: Vec<bool> = selected
+        .iter()
+        .map(|one| !matches!(one.because, Because::Dependency { .. }))
+        .collect();
+    let mut way = Vec::new();
+    for start in 0..selected.len() {
+        let mut at = start;
+        while !grounded[at] {
+            way.push(at);
+            let Because::Dependency { of, .. } = selected[at].because else {
+                break;
+            };
+            if of >= selected.len() || way.len() > selected.len() {
+                return selected.get(start);
+            }
+            at = of;
+        }
+        for at in way.drain(..) {
+            grounded[at] = true;
         }
     }
-    false
+    None
 }
 
 /// Whether a bundle is what an Operator asks for.

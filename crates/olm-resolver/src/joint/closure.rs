@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use crate::edges::Origin;
 use crate::eligibility::{Ineligibility, eligibility};
-use crate::model::{Bundle, Catalog, Requirement};
+use crate::model::{Bundle, Requirement};
 use crate::refusal::Refusal;
 
+use super::addresses::Addresses;
+use super::effort::{Effort, TooDear};
 use super::groups::Groups;
 use super::installed::requirements;
+use super::needs::Offered;
 use super::problem::{Dependencies, Problem};
 
 /// A bundle that takes part.
@@ -112,10 +115,17 @@ pub(crate) struct Closure<'a> {
     pub(crate) refusals: BTreeMap<usize, Refusal>,
     /// Which parts have to do with one another.
     pub(crate) groups: Groups,
-    numbers: HashMap<String, usize>,
-    pub(super) of_bundle: HashMap<usize, usize>,
+    /// The parts by name.
+    pub(super) numbers: HashMap<String, usize>,
+    pub(super) of_bundle: Addresses,
     origins: Vec<Option<OwnedOrigin>>,
-    pub(super) catalogs: HashMap<&'a str, &'a Catalog>,
+    /// The nodes of what is installed.
+    pub(super) running: Vec<usize>,
+    pub(super) effort: Effort,
+    /// The bundles of packages that were asked for, in the order of candidates.
+    pub(super) shelves: HashMap<String, Offered<'a>>,
+    /// What passes a test that a part asks for.
+    pub(super) tested: HashMap<(usize, String), Offered<'a>>,
 }
 
 /// An origin of edges that borrows nothing.
@@ -144,7 +154,6 @@ impl<'a> Closure<'a> {
             let new = member.running().is_none();
             (new, member.created, &member.request.operator)
         });
-        let catalogs = problem.catalogs.iter();
         let mut closure = Self {
             problem,
             nodes: Vec::new(),
@@ -153,14 +162,18 @@ impl<'a> Closure<'a> {
             refusals: BTreeMap::new(),
             groups: Groups::default(),
             numbers: HashMap::new(),
-            of_bundle: HashMap::new(),
+            of_bundle: Addresses::default(),
             origins: Vec::new(),
-            catalogs: catalogs.map(|c| (c.name.as_str(), *c)).collect(),
+            running: Vec::new(),
+            effort: Effort::default(),
+            shelves: HashMap::new(),
+            tested: HashMap::new(),
             order,
         };
         closure.ask();
         closure.follow();
-        closure.link();
+        closure.link_providers();
+        closure.link_forbidden();
         closure
     }
 
@@ -190,7 +203,8 @@ impl<'a> Closure<'a> {
             release: origin.release.to_owned(),
         });
         let node = self.nodes.len();
-        self.of_bundle.insert(address(&bundle), node);
+        self.of_bundle.insert(&bundle, node);
+        self.running.push(node);
         self.parts[part].installed = Some(node);
         self.parts[part].nodes.push(node);
         self.nodes.push(Node {
@@ -207,8 +221,8 @@ impl<'a> Closure<'a> {
 
     /// The node of a bundle. What is installed stands for all that are the same.
     pub(super) fn node(&mut self, bundle: &Arc<Bundle>) -> usize {
-        if let Some(node) = self.of_bundle.get(&address(bundle)) {
-            return *node;
+        if let Some(node) = self.of_bundle.get(bundle) {
+            return node;
         }
         let part = self.part(&bundle.package);
         let origin = self.origins[part].as_ref().map(OwnedOrigin::borrow);
@@ -216,7 +230,7 @@ impl<'a> Closure<'a> {
         if let (Some(origin), Some(installed)) = (origin, installed)
             && origin.is(bundle)
         {
-            self.of_bundle.insert(address(bundle), installed);
+            self.of_bundle.insert(bundle, installed);
             return installed;
         }
         let unreachable = match (&self.parts[part].bound, origin) {
@@ -226,7 +240,7 @@ impl<'a> Closure<'a> {
             _ => false,
         };
         let node = self.nodes.len();
-        self.of_bundle.insert(address(bundle), node);
+        self.of_bundle.insert(bundle, node);
         self.parts[part].nodes.push(node);
         self.nodes.push(Node {
             bundle: Arc::clone(bundle),
@@ -244,49 +258,60 @@ impl<'a> Closure<'a> {
     /// Follows the requirements of all that could be selected.
     fn follow(&mut self) {
         let mut pending: VecDeque<usize> = VecDeque::new();
-        for place in self.order.clone() {
-            match &self.wishes[place] {
+        for place in &self.order {
+            match &self.wishes[*place] {
                 Wish::OneOf(nodes) => pending.extend(nodes),
                 Wish::Stays(node) => pending.push_back(*node),
                 Wish::Nothing => {}
             }
         }
         while let Some(at) = pending.pop_front() {
-            if std::mem::replace(&mut self.nodes[at].reached, true) {
+            let node = &mut self.nodes[at];
+            if std::mem::replace(&mut node.reached, true) || !node.is_open() {
                 continue;
             }
-            if self.nodes[at].is_open() {
-                let bundle = Arc::clone(&self.nodes[at].bundle);
-                let own = self.nodes[at].package;
-                let dependencies = self.parts[own].dependencies;
-                let mut needs = Vec::new();
-                for (place, requirement) in requirements(&bundle, dependencies).iter().enumerate() {
-                    if let Some(need) = self.need(place, requirement, &bundle, own, dependencies) {
-                        for candidate in &need.candidates {
-                            self.groups.join(own, self.nodes[*candidate].package);
-                        }
-                        pending.extend(&need.candidates);
-                        needs.push(need);
+            let dependencies = self.parts[node.package].dependencies;
+            if requirements(&node.bundle, dependencies).is_empty() {
+                continue;
+            }
+            match self.needs_of(at, dependencies) {
+                Ok(needs) => {
+                    let own = self.nodes[at].package;
+                    for candidate in needs.iter().flat_map(|need| &need.candidates) {
+                        self.groups.join(own, self.nodes[*candidate].package);
+                        pending.push_back(*candidate);
                     }
+                    self.nodes[at].needs = needs;
                 }
-                self.nodes[at].needs = needs;
+                Err(TooDear) => self.nodes[at].unusable = Some(Ineligibility::TooDear),
             }
         }
     }
 
-    /// Links what excludes one another.
-    fn link(&mut self) {
+    fn needs_of(&mut self, at: usize, dependencies: Dependencies) -> Result<Vec<Need>, TooDear> {
+        let bundle = Arc::clone(&self.nodes[at].bundle);
+        let own = self.nodes[at].package;
+        let mut needs = Vec::new();
+        for (place, requirement) in requirements(&bundle, dependencies).iter().enumerate() {
+            needs.extend(self.need(place, requirement, &bundle, own, dependencies)?);
+        }
+        Ok(needs)
+    }
+
+    /// Links packages that provide the same.
+    fn link_providers(&mut self) {
         let mut providers: HashMap<(&str, &str), usize> = HashMap::new();
         // Versions of a package mostly provide the same.
         let mut before: Option<&Node> = None;
         for node in self.nodes.iter().filter(|node| node.is_candidate()) {
             let is_same = |other: &Node| {
-                other.package == node.package && other.bundle.provides == node.bundle.provides
+                let (own, others) = (&node.bundle.provides, &other.bundle.provides);
+                other.package == node.package && (Arc::ptr_eq(own, others) || own == others)
             };
             if before.replace(node).is_some_and(is_same) {
                 continue;
             }
-            for api in &node.bundle.provides {
+            for api in node.bundle.provides.iter() {
                 let key = (api.group.as_str(), api.kind.as_str());
                 let first = *providers.entry(key).or_insert(node.package);
                 if first != node.package {
@@ -294,40 +319,60 @@ impl<'a> Closure<'a> {
                 }
             }
         }
+    }
+
+    /// Links what does not allow one another.
+    fn link_forbidden(&mut self) {
         for at in 0..self.nodes.len() {
             let node = &self.nodes[at];
             let dependencies = self.parts[node.package].dependencies;
-            if !node.is_candidate() {
+            if !node.is_candidate() || requirements(&node.bundle, dependencies).is_empty() {
                 continue;
             }
-            let mut forbids = Vec::new();
-            for (place, requirement) in requirements(&node.bundle, dependencies).iter().enumerate()
-            {
-                let Requirement::Constraint(constraint) = requirement else {
-                    continue;
-                };
-                if constraint.is_prohibition() {
-                    let others = self.nodes.iter().enumerate();
-                    let forbidden: Vec<usize> = others
-                        .filter(|(_, other)| other.is_candidate() && other.package != node.package)
-                        .filter(|(_, other)| !constraint.test.holds(&other.bundle))
-                        .map(|(at, _)| at)
-                        .collect();
-                    if !forbidden.is_empty() {
-                        forbids.push((place, forbidden));
-                    }
-                }
-            }
             let own = node.package;
-            for other in forbids.iter().flat_map(|(_, nodes)| nodes) {
-                self.groups.join(own, self.nodes[*other].package);
+            match self.forbidden_by(at, dependencies) {
+                Ok(forbids) => {
+                    for other in forbids.iter().flat_map(|(_, nodes)| nodes) {
+                        self.groups.join(own, self.nodes[*other].package);
+                    }
+                    self.nodes[at].forbids = forbids;
+                }
+                Err(TooDear) => self.nodes[at].unusable = Some(Ineligibility::TooDear),
             }
-            self.nodes[at].forbids = forbids;
         }
     }
-}
 
-/// Bundles are told apart by where they are: names may repeat.
-pub(super) fn address(bundle: &Arc<Bundle>) -> usize {
-    Arc::as_ptr(bundle).addr()
+    fn forbidden_by(
+        &mut self,
+        at: usize,
+        dependencies: Dependencies,
+    ) -> Result<Vec<(usize, Vec<usize>)>, TooDear> {
+        let bundle = Arc::clone(&self.nodes[at].bundle);
+        let own = self.nodes[at].package;
+        let mut forbids = Vec::new();
+        for (place, requirement) in requirements(&bundle, dependencies).iter().enumerate() {
+            let Requirement::Constraint(constraint) = requirement else {
+                continue;
+            };
+            if !constraint.is_prohibition() {
+                continue;
+            }
+            let mut forbidden = Vec::new();
+            for (other, node) in self.nodes.iter().enumerate() {
+                if !node.is_candidate() || node.package == own {
+                    continue;
+                }
+                let mut steps = 0;
+                if !constraint.test.holds_at(&node.bundle, &mut steps) {
+                    forbidden.push(other);
+                }
+                self.effort.spend(own, steps)?;
+            }
+            self.effort.remember(own, forbidden.len())?;
+            if !forbidden.is_empty() {
+                forbids.push((place, forbidden));
+            }
+        }
+        Ok(forbids)
+    }
 }

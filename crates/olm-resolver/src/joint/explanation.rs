@@ -1,5 +1,6 @@
 //! Why there is no solution, for people.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::facts::Fact;
@@ -57,12 +58,17 @@ struct Line {
 impl Explanation {
     pub(crate) fn new(story: &Story<'_>) -> Self {
         let mut lines: Vec<Line> = Vec::new();
+        let mut places: HashMap<(String, String), usize> = HashMap::new();
         for fact in story.core() {
             let line = line(story, fact);
-            let same = lines.iter_mut().find(|other| {
-                other.package == line.package && !line.labels.is_empty() && other.one == line.one
-            });
-            match same {
+            if line.labels.is_empty() {
+                lines.push(line);
+                continue;
+            }
+            let place = *places
+                .entry((line.package.clone(), line.one.clone()))
+                .or_insert(lines.len());
+            match lines.get_mut(place) {
                 Some(other) => other.labels.extend(line.labels),
                 None => lines.push(line),
             }
@@ -126,11 +132,11 @@ fn line(story: &Story<'_>, fact: &Fact) -> Line {
             story.part(*part),
             crate::refusal::list(&story.identifiers(*part))
         )),
-        Fact::Requires { node, need } => of_node(
-            *node,
-            format!("requires {}", story.requirement(*node, *need, true)),
-            format!("require {}", story.requirement(*node, *need, true)),
-        ),
+        Fact::Requires { node, need } => {
+            let requirement = story.requirement(*node, *need, true);
+            let one = format!("requires {requirement}");
+            of_node(*node, one, format!("require {requirement}"))
+        }
         Fact::Forbids { node, which } => of_node(
             *node,
             format!("does not allow {}", story.forbidden(*node, *which)),

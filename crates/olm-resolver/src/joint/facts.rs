@@ -1,6 +1,7 @@
 //! The facts of a group: what each demands, and where it comes from.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::solver::{Rule, Variable};
 
@@ -36,18 +37,21 @@ pub(crate) enum Fact {
 pub(crate) struct Group {
     /// The Operators in their order.
     pub(crate) operators: Vec<usize>,
+    /// What they may have to do with.
+    pub(crate) parts: Vec<usize>,
     /// The nodes that stand behind the variables.
     pub(crate) nodes: Vec<usize>,
     pub(crate) facts: Vec<Fact>,
     pub(crate) rules: Vec<Rule>,
-    variables: BTreeMap<usize, Variable>,
+    /// By node, for all groups.
+    variables: Rc<[Variable]>,
 }
 
 impl Group {
-    /// All groups, in the order of their first Operators.
+    /// All groups, in the order of their first Operators, without facts.
     pub(crate) fn all(closure: &Closure<'_>) -> Vec<Self> {
-        let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut groups: Vec<(Vec<usize>, Vec<usize>, Vec<usize>)> = Vec::new();
+        let mut places: Vec<Option<usize>> = vec![None; closure.parts.len()];
+        let mut groups: Vec<Self> = Vec::new();
         for &operator in &closure.order {
             let node = match &closure.wishes[operator] {
                 Wish::OneOf(nodes) => nodes.first().copied(),
@@ -55,67 +59,70 @@ impl Group {
                 Wish::Nothing => None,
             };
             let Some(node) = node else { continue };
-            let group = closure.groups.of(closure.nodes[node].package);
-            let place = *places.entry(group).or_insert_with(|| {
-                groups.push((Vec::new(), Vec::new(), Vec::new()));
-                groups.len() - 1
-            });
-            groups[place].0.push(operator);
+            let of = closure.groups.of(closure.nodes[node].package);
+            let place = *places[of].get_or_insert(groups.len());
+            if place == groups.len() {
+                groups.push(Self {
+                    operators: Vec::new(),
+                    parts: Vec::new(),
+                    nodes: Vec::new(),
+                    facts: Vec::new(),
+                    rules: Vec::new(),
+                    variables: Rc::default(),
+                });
+            }
+            groups[place].operators.push(operator);
         }
-        for part in 0..closure.parts.len() {
-            if let Some(place) = places.get(&closure.groups.of(part)) {
-                groups[*place].1.push(part);
+        let of_part: Vec<Option<usize>> = (0..closure.parts.len())
+            .map(|part| places[closure.groups.of(part)])
+            .collect();
+        for (part, place) in of_part.iter().enumerate() {
+            if let Some(place) = place {
+                groups[*place].parts.push(part);
             }
         }
+        let mut variables = vec![Variable::MAX; closure.nodes.len()];
         let reached = closure.nodes.iter().enumerate();
         for (at, node) in reached.filter(|(_, node)| node.reached) {
-            if let Some(place) = places.get(&closure.groups.of(node.package)) {
-                groups[*place].2.push(at);
+            if let Some(place) = of_part[node.package] {
+                let nodes = &mut groups[place].nodes;
+                variables[at] = Variable::try_from(nodes.len()).unwrap_or(Variable::MAX);
+                nodes.push(at);
             }
         }
+        let variables: Rc<[Variable]> = variables.into();
+        for group in &mut groups {
+            group.variables = Rc::clone(&variables);
+        }
         groups
-            .into_iter()
-            .map(|(operators, parts, nodes)| Self::new(closure, operators, &parts, nodes))
-            .collect()
     }
 
-    fn new(
-        closure: &Closure<'_>,
-        operators: Vec<usize>,
-        parts: &[usize],
-        nodes: Vec<usize>,
-    ) -> Self {
-        let variables = (0..).zip(&nodes).map(|(at, node)| (*node, at)).collect();
-        let mut group = Self {
-            operators,
-            nodes,
-            facts: Vec::new(),
-            rules: Vec::new(),
-            variables,
-        };
-        group.requests(closure);
-        group.edges(closure, parts);
-        for node in group.nodes.clone() {
-            group.node(closure, node);
+    /// States the facts.
+    pub(crate) fn state(&mut self, closure: &Closure<'_>) {
+        let parts = std::mem::take(&mut self.parts);
+        self.requests(closure);
+        self.edges(closure, &parts);
+        for node in self.nodes.clone() {
+            self.node(closure, node);
         }
-        for &part in parts {
+        for &part in &parts {
             let mut members = closure.parts[part].nodes.clone();
             members.retain(|node| closure.nodes[*node].reached);
             if members.len() > 1 {
-                let members = group.variables(&members);
-                group.push(Fact::OnePerPackage(part), Rule::AtMostOne(members));
+                let members = self.variables(&members);
+                self.push(Fact::OnePerPackage(part), Rule::AtMostOne(members));
             }
         }
         if parts.len() > 1 {
-            group.providers(closure);
+            self.providers(closure);
         }
-        for node in group.nodes.clone() {
+        for node in self.nodes.clone() {
             if closure.nodes[node].unusable.is_some() {
-                let rule = Rule::None(vec![group.variable(node)]);
-                group.push(Fact::Unusable(node), rule);
+                let rule = Rule::None(vec![self.variable(node)]);
+                self.push(Fact::Unusable(node), rule);
             }
         }
-        group
+        self.parts = parts;
     }
 
     pub(crate) fn push(&mut self, fact: Fact, rule: Rule) {
@@ -130,7 +137,7 @@ impl Group {
     }
 
     pub(crate) fn variable(&self, node: usize) -> Variable {
-        self.variables.get(&node).copied().unwrap_or(Variable::MAX)
+        self.variables.get(node).copied().unwrap_or(Variable::MAX)
     }
 
     fn variables(&self, nodes: &[usize]) -> Vec<Variable> {
@@ -181,7 +188,7 @@ impl Group {
         let mut providers: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
         for &node in &self.nodes {
             if closure.nodes[node].is_candidate() {
-                for api in &closure.nodes[node].bundle.provides {
+                for api in closure.nodes[node].bundle.provides.iter() {
                     let of_api = providers.entry((&api.group, &api.kind)).or_default();
                     // In several versions, perhaps.
                     if of_api.last() != Some(&node) {

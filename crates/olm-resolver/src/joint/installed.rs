@@ -29,7 +29,7 @@ pub(crate) fn bundle(
     let mut bundle = found.map_or_else(|| unlisted(installed, origin), |b| b.as_ref().clone());
     if let Some(declared) = declared {
         bundle.requires = Ok(declared.requires.clone());
-        bundle.provides.clone_from(&declared.provides);
+        bundle.provides = declared.provides.as_slice().into();
         bundle.labels.clone_from(&declared.labels);
         bundle.properties.clone_from(&declared.properties);
     }
@@ -40,23 +40,13 @@ pub(crate) fn bundle(
 pub(crate) fn unlisted(installed: &Installed, origin: Origin<'_>) -> Bundle {
     Bundle {
         catalog: INSTALLED_CATALOG.to_owned(),
-        package: installed.package.clone(),
-        name: installed.name.clone(),
-        version: Ok(installed.version.clone()),
         release: origin.release.to_owned(),
         image: installed.image.clone().unwrap_or_default(),
-        media_type: String::new(),
-        entries: Vec::new(),
-        requires: Ok(Vec::new()),
-        provides: Vec::new(),
-        labels: Vec::new(),
-        properties: Vec::new(),
-        deprecated: None,
-        withdrawn: false,
-        min_kube_version: None,
-        supersedes: 0,
-        in_default_channel: false,
-        skipped: false,
+        ..Bundle::new(
+            installed.package.clone(),
+            installed.name.clone(),
+            installed.version.clone(),
+        )
     }
 }
 

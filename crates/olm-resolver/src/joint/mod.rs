@@ -1,9 +1,11 @@
 //! All Operators together: what takes part, the solution, its check, and words for where there is
 //! none.
 
+mod addresses;
 mod asked;
 mod check;
 mod closure;
+mod effort;
 mod explanation;
 mod facts;
 mod groups;

@@ -73,6 +73,18 @@ fn solve_group(
     holders: &Holders<'_>,
     facts: &mut Group,
 ) -> Result<Solved, Refusal> {
+    if let Some((operator, selected)) = alone(closure, facts) {
+        checked(closure, holders, facts, std::slice::from_ref(&selected))?;
+        let answer = Answer {
+            bundle: Arc::clone(&selected.bundle),
+            stays: selected.stays,
+            held_back: Vec::new(),
+        };
+        let is_asked = matches!(closure.wishes[operator], Wish::OneOf(_));
+        let answers = is_asked.then_some((operator, answer));
+        return Ok((vec![selected], answers.into_iter().collect()));
+    }
+    facts.state(closure);
     let mut budget = closure.problem.budget;
     let found = match search(facts, &mut budget) {
         End::Found(found) => found,
@@ -84,8 +96,7 @@ fn solve_group(
         }
     };
     let selected = selection(closure, facts, &found);
-    check_with(&closure.problem, holders, &facts.operators, &selected)
-        .map_err(|unsound| Refusal::Unsound(unsound.to_string()))?;
+    checked(closure, holders, facts, &selected)?;
     let mut answers = Vec::new();
     let mut decided: Vec<(usize, Variable)> = Vec::new();
     for place in 0..facts.operators.len() {
@@ -119,6 +130,42 @@ fn solve_group(
         ));
     }
     Ok((selected, answers))
+}
+
+fn checked(
+    closure: &Closure<'_>,
+    holders: &Holders<'_>,
+    facts: &Group,
+    selected: &[Selected],
+) -> Result<(), Refusal> {
+    check_with(&closure.problem, holders, &facts.operators, selected)
+        .map_err(|unsound| Refusal::Unsound(unsound.to_string()))
+}
+
+/// What an Operator gets that has to do with no other package, where that needs nothing: there is
+/// nothing to search.
+fn alone(closure: &Closure<'_>, facts: &Group) -> Option<(usize, Selected)> {
+    let (&[operator], [_]) = (facts.operators.as_slice(), facts.parts.as_slice()) else {
+        return None;
+    };
+    let (node, because) = match &closure.wishes[operator] {
+        Wish::OneOf(candidates) => {
+            let mut candidates = candidates.iter().map(|node| &closure.nodes[*node]);
+            let first = candidates.find(|node| node.is_open())?;
+            (first, Because::Requested(operator))
+        }
+        Wish::Stays(node) => (&closure.nodes[*node], Because::Kept(operator)),
+        Wish::Nothing => return None,
+    };
+    let is_free = node.is_open() && node.needs.is_empty() && node.forbids.is_empty();
+    is_free.then(|| {
+        let selected = Selected {
+            bundle: Arc::clone(&node.bundle),
+            stays: node.installed,
+            because,
+        };
+        (operator, selected)
+    })
 }
 
 fn search(facts: &Group, budget: &mut u64) -> End {

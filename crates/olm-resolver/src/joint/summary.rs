@@ -3,21 +3,28 @@
 //! Of every list of candidates the best one is followed, as the search does, until something is
 //! missing or two ways meet in one place.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
+use crate::eligibility::Ineligibility;
 use crate::model::{Api, Bundle, Requirement};
-use crate::refusal::list;
+use crate::refusal::{list, unusable};
 use crate::solver::{FactId, Rule};
 
 use super::closure::{Closure, Node};
 use super::facts::{Fact, Group};
 use super::words::and;
 
+/// Most requirements that a sentence follows, one after another.
+const MAX_STEPS: usize = 20;
+
 /// Group that clash, with what they are about.
 pub(crate) struct Story<'a> {
     pub(super) closure: &'a Closure<'a>,
     /// The facts with the nodes that they ask for, in their order.
     core: Vec<(&'a Fact, Vec<usize>)>,
+    /// What there is of packages of which something is missing.
+    pub(super) available: RefCell<HashMap<String, String>>,
 }
 
 /// One way from a request along requirements.
@@ -59,6 +66,7 @@ impl<'a> Story<'a> {
                 .iter()
                 .map(|fact| (&facts.facts[*fact as usize], nodes(*fact)))
                 .collect(),
+            available: RefCell::default(),
         }
     }
 
@@ -121,6 +129,12 @@ impl<'a> Story<'a> {
                 ways.push(self.way(start, Vec::new(), targets));
             }
         }
+        let mut needs: HashMap<usize, Vec<usize>> = HashMap::new();
+        for fact in self.core() {
+            if let Fact::Requires { node, need } = fact {
+                needs.entry(*node).or_default().push(*need);
+            }
+        }
         let mut seen = BTreeSet::new();
         let mut at = 0;
         while let Some(way) = ways.get(at).cloned() {
@@ -128,18 +142,14 @@ impl<'a> Story<'a> {
             let Some(&best) = way.targets.first() else {
                 continue;
             };
-            if way.end != Arrival::Open || !seen.insert(best) {
+            if way.end != Arrival::Open || way.steps.len() == MAX_STEPS || !seen.insert(best) {
                 continue;
             }
-            for fact in self.core() {
-                if let Fact::Requires { node, need } = fact
-                    && *node == best
-                {
-                    let mut steps = way.steps.clone();
-                    steps.push((*node, *need));
-                    let candidates = &self.node(*node).needs[*need].candidates;
-                    ways.push(self.way(way.start, steps, candidates));
-                }
+            for &need in needs.get(&best).into_iter().flatten() {
+                let mut steps = way.steps.clone();
+                steps.push((best, need));
+                let candidates = &self.node(best).needs[need].candidates;
+                ways.push(self.way(way.start, steps, candidates));
             }
         }
         ways
@@ -210,6 +220,14 @@ impl<'a> Story<'a> {
     }
 
     fn unusable_end(&self, way: &Way) -> String {
+        if let (true, Some(first)) = (way.steps.is_empty(), way.targets.first()) {
+            let reasons: Vec<(String, Ineligibility)> = way
+                .targets
+                .iter()
+                .filter_map(|node| Some((self.label(*node), self.node(*node).unusable.clone()?)))
+                .collect();
+            return unusable(self.package(*first), &reasons);
+        }
         let reasons: Vec<String> = way
             .targets
             .iter()

@@ -68,11 +68,8 @@ impl<'a> Story<'a> {
         };
         match required {
             Requirement::Package { name, range } if is_missing => {
-                let available = self.available(name);
                 let available = match needs.gap {
-                    Gap::Nobody if !available.is_empty() => {
-                        format!(" (available: {})", list(&available))
-                    }
+                    Gap::Nobody => self.available(name),
                     _ => String::new(),
                 };
                 format!(
@@ -103,7 +100,11 @@ impl<'a> Story<'a> {
     }
 
     /// The versions of a package that there are, newest first.
-    fn available(&self, package: &str) -> Vec<String> {
+    fn available(&self, package: &str) -> String {
+        let mut told = self.available.borrow_mut();
+        if let Some(text) = told.get(package) {
+            return text.clone();
+        }
         let catalogs = self.closure.problem.catalogs.iter();
         let mut bundles: Vec<&Bundle> = catalogs
             .filter_map(|catalog| catalog.package(package))
@@ -113,7 +114,13 @@ impl<'a> Story<'a> {
         bundles.sort_by_key(|bundle| std::cmp::Reverse(bundle.version.as_ref().ok()));
         let mut labels: Vec<String> = bundles.into_iter().map(Bundle::label).collect();
         labels.dedup();
-        labels
+        let text = if labels.is_empty() {
+            String::new()
+        } else {
+            format!(" (available: {})", list(&labels))
+        };
+        told.insert(package.to_owned(), text.clone());
+        text
     }
 
     /// What a bundle does not allow, in the words of what others are.

@@ -254,8 +254,12 @@ impl<'a> Engine<'a> {
         self.trail.push(literal);
     }
 
-    /// Searches. Each assignment and each look at a clause takes one step of the budget.
+    /// Searches. Each assignment and each look at a clause takes one step of the budget; so does
+    /// everything that was set up before.
     pub(crate) fn run(mut self, budget: &mut u64) -> End {
+        let members = self.groups.iter().map(|group| group.members.len());
+        let set_up = self.literals.len() + self.values.len() + members.sum::<usize>();
+        *budget = budget.saturating_sub(set_up as u64);
         if let Some(conflict) = self.broken {
             return End::Impossible(self.facts_of(conflict));
         }

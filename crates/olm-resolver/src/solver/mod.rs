@@ -28,8 +28,6 @@ pub(crate) fn reduce(
             .copied()
             .filter(|fact| *fact != dropped)
             .collect();
-        // Building a search takes time, too.
-        *budget = budget.saturating_sub(without.len() as u64 + variables as u64 / 8);
         match Engine::new(rules, &without, variables).run(budget) {
             End::Impossible(smaller) => {
                 at = smaller.partition_point(|fact| *fact < dropped);

@@ -203,7 +203,7 @@ fn ten_thousand_problems_have_the_answer_of_trying_everything() {
 #[test]
 fn an_exhausted_budget_ends_the_search() {
     let rules = [Rule::OneOf(vec![0]), Rule::Requires(0, vec![1])];
-    let mut budget = 1;
+    let mut budget = 6;
     let end = Engine::new(&rules, &[0, 1], 2).run(&mut budget);
     assert!(matches!(end, End::Cancelled));
 }

@@ -9,6 +9,7 @@
 )]
 
 mod constraints;
+mod hostile;
 mod mutations;
 mod random;
 mod scenarios;

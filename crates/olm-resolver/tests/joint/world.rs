@@ -123,7 +123,8 @@ impl Written {
         self.edge(json!({"replaces": replaced}))
     }
 
-    fn entry(mut self, channel: &str, mut edge: Value) -> Self {
+    /// In a channel, with an edge.
+    pub(crate) fn entry(mut self, channel: &str, mut edge: Value) -> Self {
         edge["name"] = json!(self.name);
         self.entries.push((channel.to_owned(), edge));
         self
