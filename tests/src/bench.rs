@@ -34,7 +34,10 @@ const PATIENCE: Duration = Duration::from_mins(3);
 pub async fn run() -> Result<()> {
     let cluster = ControlPlane::start().await?;
     let registry = Registry::start(RegistryOptions::default()).await?;
-    let options = SuiteOptions::plain_http([registry.host()]);
+    let options = SuiteOptions {
+        rendered_leases: true,
+        ..SuiteOptions::plain_http([registry.host()])
+    };
     let suite = Suite::install(&cluster, options).await?;
     println!("\nstart of the process until it is ready:");
     for component in suite.components() {

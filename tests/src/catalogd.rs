@@ -45,15 +45,31 @@ impl Catalogd {
         registries: impl IntoIterator<Item = String>,
         arguments: impl IntoIterator<Item = String>,
     ) -> Result<Self> {
-        let cluster = ControlPlane::own().await?;
-        let registry = Registry::start(RegistryOptions::default()).await?;
-        let mut plain: Vec<String> = registries.into_iter().collect();
-        plain.push(registry.host());
         let options = SuiteOptions {
-            plain_http_registries: plain,
+            plain_http_registries: registries.into_iter().collect(),
             arguments: BTreeMap::from([(CATALOGD.to_owned(), arguments.into_iter().collect())]),
             ..SuiteOptions::default()
         };
+        Self::install(options).await
+    }
+
+    /// The same for measurements: with the lease of the chart, which is not lost while the machine
+    /// is busy.
+    ///
+    /// # Errors
+    /// As [`Catalogd::start`].
+    pub async fn measured() -> Result<Self> {
+        let options = SuiteOptions {
+            rendered_leases: true,
+            ..SuiteOptions::default()
+        };
+        Self::install(options).await
+    }
+
+    async fn install(mut options: SuiteOptions) -> Result<Self> {
+        let cluster = ControlPlane::own().await?;
+        let registry = Registry::start(RegistryOptions::default()).await?;
+        options.plain_http_registries.push(registry.host());
         let suite = Suite::install(&cluster, options).await?;
         suite.start_component(CATALOGD).await?;
         Ok(Self {

@@ -33,7 +33,7 @@ const RESTARTS: usize = 11;
 /// When something does not come out.
 pub async fn run() -> Result<()> {
     println!("\ncatalogd with a catalog of {BUNDLES} bundles:");
-    let catalogd = Catalogd::start().await?;
+    let catalogd = Catalogd::measured().await?;
     let http = catalogd.http1().await?;
     tokio::time::sleep(SETTLE).await;
     print_memory(&catalogd, "at rest, without any catalog", REST)?;
@@ -42,7 +42,8 @@ pub async fn run() -> Result<()> {
     unpack::unpack(&catalogd, &http, "yaml", 9.0).await?;
     serving::whole(&catalogd, &http).await?;
     serving::parts(&catalogd, &http).await?;
-    print_memory(&catalogd, "after these requests", REST)?;
+    tokio::time::sleep(SETTLE).await;
+    print_memory(&catalogd, "at rest after these requests", REST)?;
     restarts(&catalogd, &http).await
 }
 
@@ -93,8 +94,9 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 fn process_file(catalogd: &Catalogd, file: &str) -> Result<PathBuf> {
-    let pid = catalogd.suite.process(CATALOGD)?.pid();
-    let pid = pid.context("catalogd does not run")?;
+    let process = catalogd.suite.process(CATALOGD)?;
+    process.check()?;
+    let pid = process.pid().context("catalogd does not run")?;
     Ok(PathBuf::from(format!("/proc/{pid}/{file}")))
 }
 

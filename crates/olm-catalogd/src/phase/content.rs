@@ -152,14 +152,15 @@ impl Unpacker {
         let stop = Arc::clone(&given_up.0);
         blocking(move || {
             let (staged, broken) = convert(unpacked.tree(), &store, &stop)?;
-            // What it was made from is of no more use; removing it takes a while.
-            drop(unpacked);
             let owner = Owner {
                 name: &name,
                 uid: &uid,
             };
             info!(catalog = name, image = %image, content = %staged.digest(), "catalog unpacked");
-            Ok(store.publish(owner, staged, &image, broken, now)?)
+            let published = store.publish(owner, staged, &image, broken, now);
+            // Removing what it was made from takes a while, which readers need not wait for.
+            drop(unpacked);
+            Ok(published?)
         })
         .await?
     }
