@@ -55,6 +55,7 @@ fuzz: ## Fuzz every parser of foreign bytes (SECONDS=600 for each target, TARGET
 .PHONY: bench
 bench: ## Measure times and memory of a release build on a real control plane
 	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --quiet --package olm-resolver --example measure
 	$(CARGO) run --release --quiet --package olm-tests --bin bench
 
 .PHONY: images

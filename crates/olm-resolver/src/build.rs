@@ -177,6 +177,10 @@ impl Collected {
                 }
                 bundle.in_default_channel |= channel == default_channel;
                 let edge = edge(&channel, entry, &mut notes);
+                // Most are in one channel, and there are thousands.
+                if bundle.entries.is_empty() {
+                    bundle.entries.reserve_exact(1);
+                }
                 bundle.entries.push(edge);
             }
             channel_messages.insert(channel, None);

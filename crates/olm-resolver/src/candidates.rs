@@ -15,8 +15,8 @@ use crate::model::{Bundle, Catalog, Package, legacy_release};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) catalog: &'a Catalog,
-    pub(crate) package: &'a Package,
     pub(crate) bundle: &'a Arc<Bundle>,
+    deprecation: Deprecation,
 }
 
 /// A candidate in the channel and range asked for.
@@ -48,24 +48,24 @@ impl<'a> Survey<'a> {
         mode: EdgeMode,
         facts: &Facts,
     ) -> Self {
-        let offered: Vec<Candidate<'a>> = catalogs
-            .iter()
-            .filter_map(|catalog| Some((*catalog, catalog.package(&request.package)?)))
-            .flat_map(|(catalog, package)| {
-                package.bundles.iter().map(move |bundle| Candidate {
-                    catalog,
-                    package,
-                    bundle,
-                })
-            })
-            .collect();
         let channel = request.channel.as_deref();
-        let mut ranked: Vec<_> = offered
-            .into_iter()
-            .map(|candidate| (candidate.preference(channel), candidate))
-            .collect();
-        ranked.sort_by(|a, b| a.1.order(&b.1, (&a.0, &b.0)));
-        let offered: Vec<Candidate<'a>> = ranked.into_iter().map(|(_, c)| c).collect();
+        let mut offered: Vec<Candidate<'a>> = Vec::new();
+        for catalog in catalogs {
+            let Some(package) = catalog.package(&request.package) else {
+                continue;
+            };
+            let in_doubt = has_deprecated_channel(package);
+            offered.extend(package.bundles.iter().map(|bundle| Candidate {
+                catalog,
+                bundle,
+                deprecation: if in_doubt {
+                    deprecation(package, bundle, channel)
+                } else {
+                    of_bundle(bundle)
+                },
+            }));
+        }
+        offered.sort_by(Candidate::order);
         let origin = origin(&offered, request);
         let bound = origin.filter(|_| request.policy == Policy::Enforce);
         let asked = offered
@@ -141,10 +141,7 @@ fn origin<'a>(offered: &[Candidate<'a>], request: &'a Request) -> Option<Origin<
 }
 
 /// What decides between candidates of different catalogs: lower is better.
-pub(crate) type Preference<'a> = (Deprecation, Reverse<i32>, Reverse<Option<&'a Version>>);
-
-/// That, and the release, of which the higher is better.
-type Ranked<'a> = (Preference<'a>, &'a str);
+type Preference<'a> = (Deprecation, Reverse<i32>, Reverse<Option<&'a Version>>);
 
 /// Lower is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,27 +166,28 @@ impl<'a> Candidate<'a> {
         })
     }
 
-    pub(crate) fn preference(&self, channel: Option<&str>) -> Ranked<'a> {
+    /// Whether nothing but names decides between the two.
+    pub(crate) fn ties_with(&self, other: &Self) -> bool {
+        self.preference() == other.preference() && self.bundle.release == other.bundle.release
+    }
+
+    fn preference(&self) -> Preference<'a> {
         let bundle: &'a Bundle = self.bundle;
-        let newest = Reverse(bundle.version.as_ref().ok());
         (
-            (
-                deprecation(self.package, self.bundle, channel),
-                Reverse(self.catalog.priority),
-                newest,
-            ),
-            &bundle.release,
+            self.deprecation,
+            Reverse(self.catalog.priority),
+            Reverse(bundle.version.as_ref().ok()),
         )
     }
 
-    /// The order of candidates, given how each is preferred.
-    fn order(&self, other: &Self, by: (&Ranked<'_>, &Ranked<'_>)) -> Ordering {
-        let ((a, a_release), (b, b_release)) = by;
-        a.cmp(b)
-            .then_with(|| olm_semver::compare_releases(b_release, a_release))
-            .then_with(|| other.bundle.supersedes.cmp(&self.bundle.supersedes))
+    fn order(&self, other: &Self) -> Ordering {
+        let (own, others) = (&self.bundle, &other.bundle);
+        let by_preference = self.preference().cmp(&other.preference());
+        by_preference
+            .then_with(|| olm_semver::compare_releases(&others.release, &own.release))
+            .then_with(|| others.supersedes.cmp(&own.supersedes))
             .then_with(|| self.catalog.name.cmp(&other.catalog.name))
-            .then_with(|| self.bundle.name.cmp(&other.bundle.name))
+            .then_with(|| own.name.cmp(&others.name))
     }
 }
 
@@ -201,13 +199,25 @@ pub(crate) fn deprecation(
 ) -> Deprecation {
     let is_deprecated = |channel: &str| package.channels.get(channel).is_some_and(Option::is_some);
     let entries = &bundle.entries;
-    if bundle.deprecated.is_some() {
-        Deprecation::Bundle
+    if bundle.deprecated.is_some() || !has_deprecated_channel(package) {
+        of_bundle(bundle)
     } else if match channel {
         Some(channel) => is_deprecated(channel),
         None => !entries.is_empty() && entries.iter().all(|edge| is_deprecated(&edge.channel)),
     } {
         Deprecation::Channel
+    } else {
+        Deprecation::None
+    }
+}
+
+fn has_deprecated_channel(package: &Package) -> bool {
+    package.channels.values().any(Option::is_some)
+}
+
+fn of_bundle(bundle: &Bundle) -> Deprecation {
+    if bundle.deprecated.is_some() {
+        Deprecation::Bundle
     } else {
         Deprecation::None
     }

@@ -136,11 +136,10 @@ pub(crate) fn unambiguous(
     request: &Request,
     origin: Option<Origin<'_>>,
 ) -> Result<Choice, Refusal> {
-    let channel = request.channel.as_deref();
     let stays = |bundle: &Bundle| origin.is_some_and(|origin| origin.is(bundle));
     let tied: Vec<&Candidate<'_>> = reachable
         .iter()
-        .filter(|other| other.preference(channel) == best.preference(channel))
+        .filter(|other| other.ties_with(best))
         .collect();
     let choice = |candidate: &Candidate<'_>| Choice {
         bundle: Arc::clone(candidate.bundle),

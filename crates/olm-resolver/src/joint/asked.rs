@@ -103,7 +103,8 @@ impl<'a> Closure<'a> {
         let mut candidates = Vec::new();
         let mut has_installed = false;
         for asked in &survey.asked {
-            let node = self.node(asked.candidate.bundle);
+            let unusable = asked.unusable.clone();
+            let node = self.node_of(part, asked.candidate.bundle, unusable);
             if Some(node) == installed {
                 if !std::mem::replace(&mut has_installed, true) {
                     candidates.push(node);

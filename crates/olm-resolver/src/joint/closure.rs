@@ -17,6 +17,10 @@ use super::problem::{Dependencies, Problem};
 
 /// A bundle that takes part.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something of its own"
+)]
 pub(crate) struct Node {
     pub(crate) bundle: Arc<Bundle>,
     /// Its package, by number.
@@ -29,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) unreachable: bool,
     /// Whether it can matter to an Operator that takes part.
     pub(crate) reached: bool,
+    /// Whether it requires nothing.
+    is_free: bool,
     /// What it requires of others.
     pub(crate) needs: Vec<Need>,
     /// What it does not allow: the constraint among its requirements, and the nodes.
@@ -203,6 +209,7 @@ impl<'a> Closure<'a> {
             release: origin.release.to_owned(),
         });
         let node = self.nodes.len();
+        let is_free = is_free(&bundle);
         self.of_bundle.insert(&bundle, node);
         self.running.push(node);
         self.parts[part].installed = Some(node);
@@ -214,6 +221,7 @@ impl<'a> Closure<'a> {
             unusable: None,
             unreachable: false,
             reached: false,
+            is_free,
             needs: Vec::new(),
             forbids: Vec::new(),
         });
@@ -225,6 +233,20 @@ impl<'a> Closure<'a> {
             return node;
         }
         let part = self.part(&bundle.package);
+        let unusable = eligibility(bundle, self.problem.facts).err();
+        self.node_of(part, bundle, unusable)
+    }
+
+    /// The same, given its part, and why it cannot be used.
+    pub(super) fn node_of(
+        &mut self,
+        part: usize,
+        bundle: &Arc<Bundle>,
+        unusable: Option<Ineligibility>,
+    ) -> usize {
+        if let Some(node) = self.of_bundle.get(bundle) {
+            return node;
+        }
         let origin = self.origins[part].as_ref().map(OwnedOrigin::borrow);
         let installed = self.parts[part].installed;
         if let (Some(origin), Some(installed)) = (origin, installed)
@@ -246,9 +268,10 @@ impl<'a> Closure<'a> {
             bundle: Arc::clone(bundle),
             package: part,
             installed: false,
-            unusable: eligibility(bundle, self.problem.facts).err(),
+            unusable,
             unreachable,
             reached: false,
+            is_free: is_free(bundle),
             needs: Vec::new(),
             forbids: Vec::new(),
         });
@@ -267,13 +290,10 @@ impl<'a> Closure<'a> {
         }
         while let Some(at) = pending.pop_front() {
             let node = &mut self.nodes[at];
-            if std::mem::replace(&mut node.reached, true) || !node.is_open() {
+            if std::mem::replace(&mut node.reached, true) || node.is_free || !node.is_open() {
                 continue;
             }
             let dependencies = self.parts[node.package].dependencies;
-            if requirements(&node.bundle, dependencies).is_empty() {
-                continue;
-            }
             match self.needs_of(at, dependencies) {
                 Ok(needs) => {
                     let own = self.nodes[at].package;
@@ -326,7 +346,7 @@ impl<'a> Closure<'a> {
         for at in 0..self.nodes.len() {
             let node = &self.nodes[at];
             let dependencies = self.parts[node.package].dependencies;
-            if !node.is_candidate() || requirements(&node.bundle, dependencies).is_empty() {
+            if node.is_free || !node.is_candidate() {
                 continue;
             }
             let own = node.package;
@@ -375,4 +395,8 @@ impl<'a> Closure<'a> {
         }
         Ok(forbids)
     }
+}
+
+fn is_free(bundle: &Bundle) -> bool {
+    bundle.requires.as_ref().is_ok_and(Vec::is_empty)
 }

@@ -6,13 +6,13 @@
 //! unless there are many of its kind.
 
 /// Steps for all together.
-const ALL: u64 = 200_000_000;
+const ALL: u64 = 400_000_000;
 
 /// Steps for the requirements of all bundles of one package.
 const PACKAGE: u64 = ALL / 16;
 
 /// Steps that a candidate counts for, besides being looked at: it is remembered.
-const CANDIDATE: u64 = 8;
+const CANDIDATE: u64 = 32;
 
 /// The steps that are left. One is a look at a bundle, or at one place of a rule.
 #[derive(Debug)]
