@@ -83,6 +83,42 @@ pub struct BundleDeploymentSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub install_namespace: Option<String>,
+
+    /// crdUpgradeSafety says what happens when an upgrade changes a CustomResourceDefinition in a way
+    /// that could break custom resources that exist: it is refused before anything is written
+    /// (Strict, the default), or goes on (None).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crd_upgrade_safety: Option<CrdUpgradeSafety>,
+
+    /// crdDeletionPolicy says what becomes of the bundle's CustomResourceDefinitions, and so of all
+    /// custom resources of their kinds, when it is uninstalled: they go (Delete, the default), the
+    /// custom resources first, or stay (Retain). An upgrade never removes one that has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crd_deletion_policy: Option<CrdDeletionPolicy>,
+}
+
+/// What happens when an upgrade changes a CustomResourceDefinition in a way that could break custom
+/// resources that exist: it is refused before anything is written (Strict, the default), or goes on
+/// (None).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CrdUpgradeSafety {
+    /// It is refused.
+    #[default]
+    Strict,
+    /// It goes on.
+    None,
+}
+
+/// What becomes of the bundle's CustomResourceDefinitions, and so of all custom resources of their
+/// kinds, when it is uninstalled: they go (Delete, the default), the custom resources first, or stay
+/// (Retain). An upgrade never removes one that has any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CrdDeletionPolicy {
+    /// They go, and all custom resources of their kinds before them.
+    #[default]
+    Delete,
+    /// They stay, with all custom resources of their kinds that the bundle did not bring.
+    Retain,
 }
 
 /// A template for a Bundle.

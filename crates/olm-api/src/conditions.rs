@@ -43,6 +43,10 @@ pub const DELETE: &str = "Delete";
 /// BundleDeployment: what was installed is being removed; the message says what is waited for.
 pub const UNINSTALLING: &str = "Uninstalling";
 
+/// BundleDeployment: definitions left the bundle and stay, because custom resources of their kinds
+/// exist; the message names them. There only while that is so.
+pub const DEFINITIONS_KEPT: &str = "DefinitionsKept";
+
 /// Reasons of the conditions of an Operator.
 pub mod operator {
     /// It worked.
@@ -133,6 +137,8 @@ pub mod deployment {
     pub const INSTALLATION_STATUS_FALSE: &str = "InstallationStatusFalse";
     /// The bundle's objects are being applied and are not all there yet.
     pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
+    /// Custom resources of the kinds exist.
+    pub const INSTANCES_EXIST: &str = "InstancesExist";
     /// Removal waits for what the message names.
     pub const UNINSTALLING: &str = "Uninstalling";
 }

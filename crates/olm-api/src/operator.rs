@@ -7,6 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bundle_deployment::{CrdDeletionPolicy, CrdUpgradeSafety};
 use crate::schema::free_form;
 
 /// The version-range pattern of the upstream API, kept to the letter: every text that it admits
@@ -140,6 +141,18 @@ pub struct OperatorSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_form")]
     pub config: Option<BTreeMap<String, serde_json::Value>>,
+
+    /// crdUpgradeSafety says what happens when an upgrade changes a CustomResourceDefinition in a way
+    /// that could break custom resources that exist: it is refused before anything is written
+    /// (Strict), or goes on (None).
+    #[serde(default)]
+    pub crd_upgrade_safety: CrdUpgradeSafety,
+
+    /// crdDeletionPolicy says what becomes of the bundle's CustomResourceDefinitions, and so of all
+    /// custom resources of their kinds, when the Operator is deleted: they go (Delete), the custom
+    /// resources first, or stay (Retain). An upgrade never removes one that has any.
+    #[serde(default)]
+    pub crd_deletion_policy: CrdDeletionPolicy,
 
     /// suspend stops decisions: what is installed stays and is repaired, nothing is installed or
     /// upgraded.

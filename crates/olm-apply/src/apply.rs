@@ -116,6 +116,7 @@ impl Applier {
                     known: known.iter().map(ObjectId::key).collect(),
                     absent: BTreeSet::new(),
                     unsettled: BTreeSet::new(),
+                    is_careful: false,
                 };
                 applied.waiting = self
                     .settle_kinds(&mut phases, &around, &applied, deadline)

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use kube::core::Status;
 
-use crate::{ObjectId, Owner};
+use crate::{ObjectId, Owner, UnsafeChange};
 
 /// What the API server answered, or that it did not.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,8 @@ pub enum RefusalReason {
     Duplicate,
     /// It is not an object.
     Malformed(String),
+    /// It is a definition, and a change of it could break objects of its kind.
+    UnsafeUpgrade(UnsafeChange),
     /// The API server refused it.
     Rejected {
         /// HTTP status code.
@@ -131,7 +133,8 @@ impl Refusal {
     }
 }
 
-/// The text of [`RefusalReason::NoMatch`] is one that users' tools look for, to the letter.
+/// The texts of [`RefusalReason::NoMatch`] and [`RefusalReason::UnsafeUpgrade`] are ones that users
+/// and their tools look for, to the letter.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(id) = &self.object else {
@@ -162,6 +165,9 @@ impl fmt::Display for Refusal {
             }
             RefusalReason::Duplicate => write!(f, "{id} occurs more than once"),
             RefusalReason::Malformed(problem) => write!(f, "{id}: {problem}"),
+            RefusalReason::UnsafeUpgrade(change) => {
+                write!(f, "validating upgrade for CRD \"{}\": {change}", id.name)
+            }
             RefusalReason::Rejected { message, .. } => write!(f, "{id}: {message}"),
         }
     }
@@ -242,6 +248,13 @@ impl ApplyError {
             Self::Request { source, .. } => source.is_not_found(),
             Self::Discovery { .. } | Self::List { .. } => false,
         }
+    }
+
+    /// Whether a definition is not changed because that could break objects of its kind.
+    pub fn is_unsafe_upgrade(&self) -> bool {
+        let is_unsafe =
+            |refusal: &Refusal| matches!(refusal.reason, RefusalReason::UnsafeUpgrade(_));
+        matches!(self, Self::Refused(refusals) if refusals.iter().any(is_unsafe))
     }
 
     /// What precedes the message of an error that [`ApplyError::is_missing_kind`],

@@ -21,6 +21,8 @@
 //!   carries the entry of the owner's field manager and nobody else's labels.
 //! * Every call is level-based: it looks at what is there, and calling it again after a kill is
 //!   harmless. What is as it should be causes reads and no writes.
+//! * A definition is not changed where that could break objects of its kind, unless it is asked for
+//!   ([`ObjectSet::allowing_unsafe_upgrades`]).
 //! * A definition that has instances is never pruned.
 //!
 //! ```
@@ -52,6 +54,7 @@
 
 mod applier;
 mod apply;
+mod crd_safety;
 mod discovery;
 mod drift;
 mod error;
@@ -71,6 +74,7 @@ mod watch;
 
 pub use applier::Applier;
 pub use apply::{Action, Applied, ApplyOptions, ObjectResult};
+pub use crd_safety::{Place, UnsafeChange, unsafe_changes};
 pub use discovery::{Discovery, Resource};
 pub use error::{ApplyError, Refusal, RefusalReason, RequestError};
 pub use health::Health;

@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 
 use crate::applier::{Applier, WIDTH, about};
+use crate::crd_safety::unsafe_changes;
 use crate::drift;
 use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
 use crate::identity::{ObjectId, ObjectKey};
@@ -82,12 +83,14 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) absent: BTreeSet<String>,
     /// Definitions in the set that are not there yet or change.
     pub(crate) unsettled: BTreeSet<String>,
+    /// Whether changes of definitions are refused that could break objects of their kinds.
+    pub(crate) is_careful: bool,
 }
 
 /// What came of looking at one object.
 pub(crate) enum Finding {
-    Planned(Planned),
-    Refused(Refusal),
+    Planned(Box<Planned>),
+    Refused(Vec<Refusal>),
 }
 
 impl Applier {
@@ -103,13 +106,15 @@ impl Applier {
     /// # Errors
     ///
     /// [`ApplyError::Refused`] with every object that exists and is not the owner's, that is being
-    /// deleted, or that the API server refuses; others where the API server does not answer.
+    /// deleted, or that the API server refuses, and with every change of a definition that could
+    /// break objects of its kind, unless the set allows it; others where the API server does not
+    /// answer.
     pub async fn preflight(
         &self,
         set: ObjectSet,
         inventory: &[ObjectId],
     ) -> Result<Plan, ApplyError> {
-        let (plan, refusals) = self.preflight_each(set, inventory).await?;
+        let (plan, refusals) = self.examine_set(set, inventory).await?;
         if refusals.is_empty() {
             Ok(plan)
         } else {
@@ -119,6 +124,7 @@ impl Applier {
 
     /// Like [`Applier::preflight`], for the repair of what is installed: the objects that are
     /// refused come beside a plan of the others, so that one does not stop the repair of the rest.
+    /// Definitions go back to what they were.
     ///
     /// The plan's inventory lacks what was refused: do not prune by it unless nothing was.
     ///
@@ -130,12 +136,26 @@ impl Applier {
         set: ObjectSet,
         inventory: &[ObjectId],
     ) -> Result<(Plan, Vec<Refusal>), ApplyError> {
-        let ObjectSet { owner, manifests } = set;
+        self.examine_set(set.allowing_unsafe_upgrades(), inventory)
+            .await
+    }
+
+    async fn examine_set(
+        &self,
+        set: ObjectSet,
+        inventory: &[ObjectId],
+    ) -> Result<(Plan, Vec<Refusal>), ApplyError> {
+        let ObjectSet {
+            owner,
+            manifests,
+            is_careful,
+        } = set;
         let mut around = Surroundings {
             owner: &owner,
             known: inventory.iter().map(ObjectId::key).collect(),
             absent: BTreeSet::new(),
             unsettled: BTreeSet::new(),
+            is_careful,
         };
         let (first, rest): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| {
             matches!(
@@ -178,8 +198,8 @@ impl Applier {
             .buffer_unordered(WIDTH);
         while let Some(finding) = findings.next().await {
             match finding? {
-                Finding::Planned(planned) => objects.push(planned),
-                Finding::Refused(refusal) => refusals.push(refusal),
+                Finding::Planned(planned) => objects.push(*planned),
+                Finding::Refused(refused) => refusals.extend(refused),
             }
         }
         Ok(objects)
@@ -208,7 +228,7 @@ impl Applier {
             match self.judge(&manifest, live, around) {
                 Ok(Step::Leave) => return Ok(planned(manifest, Step::Leave, None)),
                 Ok(_) => {}
-                Err(reason) => return Ok(Finding::Refused(Refusal::new(id, reason))),
+                Err(reason) => return Ok(Finding::Refused(vec![Refusal::new(id, reason)])),
             }
         }
         let uid = live
@@ -235,56 +255,74 @@ impl Applier {
         {
             return Ok(planned(manifest, step, uid));
         }
-        match self.try_out(&manifest, live).await {
-            Ok(true) => Ok(planned(manifest, step, uid)),
-            Ok(false) => Ok(planned(manifest, Step::Nothing, uid)),
+        let before = live.as_ref().filter(|_| around.is_careful);
+        match self.try_out(&manifest, live.as_ref()).await {
+            Ok(Some(tried)) => match broken_by(&manifest, before, &tried) {
+                refusals if refusals.is_empty() => Ok(planned(manifest, step, uid)),
+                refusals => Ok(Finding::Refused(refusals)),
+            },
+            Ok(None) => Ok(planned(manifest, Step::Nothing, uid)),
             Err(error) => {
                 if error.is_not_found() {
                     // Either the namespace or the path of the kind; if the latter, look again.
                     self.discovery().forget(&manifest.resource).await;
                 }
+                let mut refusals = broken_by(&manifest, before, &manifest.body);
                 match judge_trial(&manifest, error) {
-                    Trial::Inconclusive => Ok(planned(manifest, step, uid)),
-                    Trial::Refused(refusal) => Ok(Finding::Refused(refusal)),
+                    Trial::Inconclusive if refusals.is_empty() => Ok(planned(manifest, step, uid)),
+                    Trial::Inconclusive => Ok(Finding::Refused(refusals)),
+                    Trial::Refused(refusal) => {
+                        refusals.push(refusal);
+                        Ok(Finding::Refused(refusals))
+                    }
                     Trial::Failed(error) => Err(about("try to apply", id)(error)),
                 }
             }
         }
     }
 
-    /// Whether a write would change anything, by a dry run.
+    /// What a write would make of the object, by a dry run; `None` where it would change nothing.
     async fn try_out(
         &self,
         manifest: &Manifest,
-        mut live: Option<Value>,
-    ) -> Result<bool, RequestError> {
+        live: Option<&Value>,
+    ) -> Result<Option<Value>, RequestError> {
         let Manifest {
             id, resource, body, ..
         } = manifest;
-        for _ in 0..TRIALS {
+        let mut is_there = live.is_some();
+        let mut again: Option<Value> = None;
+        let mut trials = 1;
+        loop {
             let tried = self
                 .requests
-                .apply(resource, id, body, Mode::Try, live.is_some())
+                .apply(resource, id, body, Mode::Try, is_there)
                 .await?;
-            let Some(before) = live else { return Ok(true) };
-            if drift::is_same(&tried, &before) {
-                return Ok(false);
+            let Some(before) = again.as_ref().or(live).filter(|_| is_there) else {
+                return Ok(Some(tried));
+            };
+            if drift::is_same(&tried, before) {
+                return Ok(None);
             }
             let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
-            if version(&tried) == version(&before) {
-                return Ok(true);
+            if version(&tried) == version(before) {
+                return Ok(Some(tried));
             }
             // Somebody wrote in between, a controller its annotation perhaps: compare what
             // belongs together.
-            live = self.requests.get(resource, id).await?;
-            if live
+            again = self.requests.get(resource, id).await?;
+            is_there = again.is_some();
+            if again
                 .as_ref()
                 .is_some_and(|live| drift::is_same(&tried, live))
             {
-                return Ok(false);
+                return Ok(None);
             }
+            if trials == TRIALS {
+                return Ok(Some(tried));
+            }
+            trials += 1;
         }
-        Ok(true)
     }
 
     /// Whether a live object may be written to, and whether it should.
@@ -319,6 +357,14 @@ impl Applier {
     }
 }
 
+/// What the step from `before` to `after` could break, where it is a definition that changes.
+fn broken_by(manifest: &Manifest, before: Option<&Value>, after: &Value) -> Vec<Refusal> {
+    let before = before.filter(|_| manifest.id.is_crd() && manifest.id.version == "v1");
+    let changes = before.map(|before| unsafe_changes(before, after));
+    let refusal = |change| Refusal::new(&manifest.id, RefusalReason::UnsafeUpgrade(change));
+    changes.into_iter().flatten().map(refusal).collect()
+}
+
 pub(crate) fn sort(objects: &mut [Planned]) {
     objects.sort_by(|left, right| {
         crate::phases::order(&left.manifest.id).cmp(&crate::phases::order(&right.manifest.id))
@@ -326,11 +372,11 @@ pub(crate) fn sort(objects: &mut [Planned]) {
 }
 
 fn planned(manifest: Manifest, step: Step, uid: Option<String>) -> Finding {
-    Finding::Planned(Planned {
+    Finding::Planned(Box::new(Planned {
         manifest,
         step,
         uid,
-    })
+    }))
 }
 
 fn is_managed_by(live: &Value, manager: &str) -> bool {

@@ -47,12 +47,22 @@ pub(crate) struct Manifest {
 pub struct ObjectSet {
     pub(crate) owner: Owner,
     pub(crate) manifests: Vec<Manifest>,
+    /// Whether changes of definitions are refused that could break objects of their kinds.
+    pub(crate) is_careful: bool,
 }
 
 impl ObjectSet {
     /// Whose objects they are.
     pub fn owner(&self) -> &Owner {
         &self.owner
+    }
+
+    /// The same set, with definitions that may change in any way. Without this, one whose change
+    /// could break objects of its kind is refused.
+    #[must_use]
+    pub fn allowing_unsafe_upgrades(mut self) -> Self {
+        self.is_careful = false;
+        self
     }
 
     /// All objects, in the order of application.
@@ -228,6 +238,7 @@ pub(crate) fn place(
     ObjectSet {
         owner: placement.owner.clone(),
         manifests,
+        is_careful: true,
     }
 }
 

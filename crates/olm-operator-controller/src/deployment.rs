@@ -77,6 +77,8 @@ pub(crate) fn desired(operator: &Operator, wanted: &Wanted) -> Result<BundleDepl
             },
             config: None,
             install_namespace: None,
+            crd_upgrade_safety: given(operator.spec.crd_upgrade_safety),
+            crd_deletion_policy: given(operator.spec.crd_deletion_policy),
         },
     );
     let all = deployment.annotations_mut();
@@ -93,6 +95,11 @@ pub(crate) fn desired(operator: &Operator, wanted: &Wanted) -> Result<BundleDepl
         vec![owner]
     });
     Ok(deployment)
+}
+
+/// A policy as it is handed on: the default is left unsaid, as in BundleDeployments of old.
+fn given<T: Default + PartialEq>(policy: T) -> Option<T> {
+    (policy != T::default()).then_some(policy)
 }
 
 fn facts(wanted: &Wanted) -> BTreeMap<String, String> {

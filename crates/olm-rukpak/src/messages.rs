@@ -59,6 +59,22 @@ pub(crate) fn install_failed(why: String, class: &str) -> String {
     why
 }
 
+/// Definitions that a newer bundle no longer has, with the custom resources that keep them.
+pub(crate) fn definitions_kept(kept: &[String]) -> String {
+    format!(
+        "left the bundle and stay while there are custom resources of their kinds: {}",
+        kept.join(", ")
+    )
+}
+
+/// What is said of an upgrade that is refused because it could break custom resources that exist.
+pub(crate) fn unsafe_upgrade(why: &str) -> String {
+    format!(
+        "{why}\nnothing was changed; to upgrade although custom resources may be lost or refused, \
+         set spec.crdUpgradeSafety to None, on the Operator where there is one"
+    )
+}
+
 /// The finalizer of a Bundle failed.
 pub(crate) fn finalizer_failed(error: &(dyn Error + 'static)) -> String {
     format!(

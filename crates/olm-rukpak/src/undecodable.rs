@@ -54,9 +54,12 @@ impl Raw {
 
     /// The provisioner class that the object names, if it does.
     pub(crate) fn class(&self) -> &str {
-        self.spec["provisionerClassName"]
-            .as_str()
-            .unwrap_or_default()
+        self.field("provisionerClassName").unwrap_or_default()
+    }
+
+    /// A field of the spec that holds a text.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.spec[name].as_str()
     }
 
     /// The status, where that is not what does not decode.

@@ -8,6 +8,7 @@ mod cluster;
 mod config_maps;
 mod configuration;
 mod contents;
+mod definitions;
 mod git;
 mod lost;
 mod objects;

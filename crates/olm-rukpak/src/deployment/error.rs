@@ -11,6 +11,7 @@ use olm_runtime::{Failure, Retry};
 use super::certificates::CertificateError;
 use super::namespace::NamespaceError;
 use crate::format::FormatError;
+use crate::messages;
 
 /// How soon to look for a kind again that nobody serves yet. Definitions of other
 /// BundleDeployments wake those that wait at once; this is for definitions from elsewhere.
@@ -92,6 +93,9 @@ impl DeploymentError {
     /// What a condition says of it.
     pub(crate) fn message(&self) -> String {
         match self {
+            Self::Apply(error) if error.is_unsafe_upgrade() => {
+                messages::unsafe_upgrade(&error.message())
+            }
             Self::Apply(error) => error.message(),
             other => olm_runtime::Chain(other).to_string(),
         }

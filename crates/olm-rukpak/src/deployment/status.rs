@@ -3,13 +3,22 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentStatus, Inventory};
-use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, UNINSTALLING, deployment};
+use olm_api::conditions::{
+    DEFINITIONS_KEPT, HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, UNINSTALLING, deployment,
+};
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
 
 /// The condition types that this controller writes.
-pub(crate) const OWNED: [&str; 5] = [HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, UNINSTALLING];
+pub(crate) const OWNED: [&str; 6] = [
+    DEFINITIONS_KEPT,
+    HAS_VALID_BUNDLE,
+    HEALTHY,
+    INSTALLED,
+    READY,
+    UNINSTALLING,
+];
 
 /// What is to be said in one condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +85,9 @@ pub(crate) struct Findings {
     pub(crate) installed: Option<Said>,
     pub(crate) healthy: Option<Said>,
     pub(crate) uninstalling: Option<Said>,
+    /// Definitions that are in no bundle any more and stay for the sake of their custom resources,
+    /// with these.
+    pub(crate) kept: Option<Vec<String>>,
     /// The Bundle that is installed now.
     pub(crate) active_bundle: Option<String>,
     /// The namespace that was installed to.
@@ -159,6 +171,26 @@ pub(crate) fn project(
             generation,
             now,
         );
+    }
+    if let Some(kept) = &findings.kept {
+        let list = &mut status.conditions;
+        if kept.is_empty() {
+            conditions::remove(list, DEFINITIONS_KEPT);
+        } else {
+            let (reason, message) = (
+                deployment::INSTANCES_EXIST,
+                messages::definitions_kept(kept),
+            );
+            conditions::set(
+                list,
+                DEFINITIONS_KEPT,
+                true,
+                reason,
+                &message,
+                generation,
+                now,
+            );
+        }
     }
     let (ready, reason, message) = ready(&status.conditions, generation);
     let list = &mut status.conditions;
@@ -257,6 +289,33 @@ mod tests {
                 Some(2)
             )
         );
+    }
+
+    #[test]
+    fn definitions_that_are_kept_are_named_until_they_are_not() {
+        let mut object = deployment("etcd");
+        let mut findings = Findings {
+            kept: Some(vec!["a.example.com (1 left: x)".to_owned()]),
+            ..Findings::default()
+        };
+        let status = project(&object, &findings, at(1));
+        let (truth, reason, message, _) = row(&status, DEFINITIONS_KEPT);
+        assert_eq!(
+            (truth.as_str(), reason.as_str()),
+            ("True", "InstancesExist")
+        );
+        assert_eq!(
+            message,
+            "left the bundle and stay while there are custom resources of their kinds: \
+             a.example.com (1 left: x)"
+        );
+        object.status = Some(status);
+        findings.kept = None;
+        let status = project(&object, &findings, at(2));
+        assert!(conditions::get(&status.conditions, DEFINITIONS_KEPT).is_some());
+        findings.kept = Some(Vec::new());
+        let status = project(&object, &findings, at(3));
+        assert!(conditions::get(&status.conditions, DEFINITIONS_KEPT).is_none());
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub(crate) mod tests {
                 },
                 config: None,
                 install_namespace: None,
+                crd_upgrade_safety: None,
+                crd_deletion_policy: None,
             },
         );
         deployment.metadata.uid = Some("uid-1".to_owned());

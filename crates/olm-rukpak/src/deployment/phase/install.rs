@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
-use olm_api::bundle_deployment::{BundleDeployment, Inventory};
+use olm_api::bundle_deployment::{BundleDeployment, CrdUpgradeSafety, Inventory};
 use olm_api::names;
 use olm_apply::{
     Action, ApplyError, ApplyOptions, Health, ObjectId, ObjectSet, Owner, Phase, Placement,
@@ -17,6 +17,9 @@ use super::load::Loaded;
 use crate::deployment::error::DeploymentError;
 use crate::deployment::status::Findings;
 use crate::deployment::{DeploymentReconciler, inventory};
+
+/// How soon to look whether definitions that were kept may go.
+const KEPT_AGAIN: Duration = Duration::from_mins(5);
 
 /// What for a bundle is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +83,10 @@ impl DeploymentReconciler {
             install_namespace: namespace.clone(),
             protected_namespaces: vec![self.system_namespace.clone()],
         };
-        let set = self.applier.prepare(objects, &placement).await?;
+        let mut set = self.applier.prepare(objects, &placement).await?;
+        if object.spec.crd_upgrade_safety == Some(CrdUpgradeSafety::None) {
+            set = set.allowing_unsafe_upgrades();
+        }
         if let Some(name) = &namespace
             && !ships_namespace
             && uses(&set, name)
@@ -160,6 +166,16 @@ impl DeploymentReconciler {
         }
         findings.inventory = Some(inventory::after(&bundle, &new, pruned.remaining()));
         findings.install_namespace = namespace;
+        // Custom resources are not watched: whether they are gone is seen by looking.
+        let kept_again = (!pruned.kept.is_empty()).then(|| olm_runtime::spread(KEPT_AGAIN));
+        let look_again = look_again.into_iter().chain(kept_again).min();
+        findings.kept = Some(
+            pruned
+                .kept
+                .iter()
+                .map(|(_, count)| count.to_string())
+                .collect(),
+        );
         Ok(Installation {
             progress: Progress::Complete,
             health,

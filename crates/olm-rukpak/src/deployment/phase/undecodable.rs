@@ -3,7 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMetaExt as _;
 use olm_api::bundle::{BundleSource, BundleSpec};
-use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentSpec, BundleTemplate};
+use olm_api::bundle_deployment::{
+    BundleDeployment, BundleDeploymentSpec, BundleTemplate, CrdDeletionPolicy,
+};
 use olm_api::conditions::{HAS_VALID_BUNDLE, READY, deployment as reasons};
 use olm_runtime::conditions::Status;
 use olm_runtime::{Action, Pass};
@@ -55,6 +57,15 @@ impl DeploymentReconciler {
     }
 }
 
+/// The policy, which must hold although the rest cannot be read; one that nobody knows is taken for
+/// the one that loses nothing.
+fn deletion_policy(raw: &Raw) -> Option<CrdDeletionPolicy> {
+    match raw.field("crdDeletionPolicy")? {
+        "Delete" => Some(CrdDeletionPolicy::Delete),
+        _ => Some(CrdDeletionPolicy::Retain),
+    }
+}
+
 /// The object with an empty spec, and with its status where that decodes.
 fn without_spec(metadata: &ObjectMeta, raw: &Raw) -> BundleDeployment {
     BundleDeployment {
@@ -70,6 +81,8 @@ fn without_spec(metadata: &ObjectMeta, raw: &Raw) -> BundleDeployment {
             },
             config: None,
             install_namespace: None,
+            crd_upgrade_safety: None,
+            crd_deletion_policy: deletion_policy(raw),
         },
         status: raw.status(),
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use olm_api::annotations::ABANDON_INSTANCES;
-use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::bundle_deployment::{BundleDeployment, CrdDeletionPolicy};
 use olm_api::conditions::{UNINSTALLING, deployment as reasons};
 use olm_api::names::FINALIZER_BUNDLE_DEPLOYMENT;
 use olm_apply::{InstanceCount, Owner, Uninstall, UninstallOptions};
@@ -14,8 +15,11 @@ use crate::deployment::error::DeploymentError;
 use crate::deployment::status::{Findings, Said};
 use crate::deployment::{DeploymentReconciler, certificates, inventory};
 
-/// Pause between two looks at what is still going.
+/// Pause between two looks at what is still going, and how long it may take until it is looked at
+/// less often and the way out is named.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_LATER: Duration = Duration::from_secs(10);
+const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 impl DeploymentReconciler {
     /// One step of the removal. Nothing is remembered between steps; the finalizer goes last.
@@ -37,16 +41,22 @@ impl DeploymentReconciler {
             object
         };
         let installed = inventory::ids(&inventory::of(object.status.as_ref()));
+        let retains = object.spec.crd_deletion_policy == Some(CrdDeletionPolicy::Retain);
         let begun = object
             .status
             .as_ref()
             .is_some_and(|status| conditions::get(&status.conditions, UNINSTALLING).is_some());
         if !begun && !installed.is_empty() {
             let counts = self.applier.remaining_instances(&owner, &installed).await?;
-            self.say(object, announcement(installed.len(), &counts), pass)
-                .await?;
+            self.say(
+                object,
+                announcement(installed.len(), &counts, retains),
+                pass,
+            )
+            .await?;
         }
         let options = UninstallOptions {
+            delete_definitions: !retains,
             abandon_instances: object
                 .annotations()
                 .get(ABANDON_INSTANCES)
@@ -74,8 +84,14 @@ impl DeploymentReconciler {
                 Ok(Action::AwaitChange)
             }
             Ok(waiting) => {
-                self.say(object, waiting.to_string(), pass).await?;
-                Ok(Action::RequeueAfter(LOOK_AGAIN))
+                let is_late = object
+                    .metadata
+                    .deletion_timestamp
+                    .as_ref()
+                    .is_some_and(|since| pass.now().duration_since(since.0) >= LATE);
+                self.say(object, progress(&waiting, is_late), pass).await?;
+                let pause = if is_late { LOOK_LATER } else { LOOK_AGAIN };
+                Ok(Action::RequeueAfter(pause))
             }
             Err(error) => {
                 let error = DeploymentError::from(error);
@@ -125,33 +141,79 @@ impl DeploymentReconciler {
 }
 
 /// What is said before the first delete.
-fn announcement(objects: usize, counts: &[InstanceCount]) -> String {
+fn announcement(objects: usize, counts: &[InstanceCount], retains: bool) -> String {
     let mut text = format!("removing the {objects} objects of the bundle");
+    if retains {
+        text.push_str(" but for its definitions");
+    }
     if !counts.is_empty() {
         let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-        text.push_str("; custom resources go with their definitions: ");
+        text.push_str(if retains {
+            "; these custom resources stay: "
+        } else {
+            "; custom resources go with their definitions: "
+        });
         text.push_str(&counts.join(", "));
     }
     text
 }
 
+/// What is said while something is waited for; custom resources may wait for somebody for ever.
+fn progress(waiting: &Uninstall, is_late: bool) -> String {
+    match waiting {
+        Uninstall::Instances(_) if is_late => format!(
+            "{waiting}; for more than 5 minutes: remove what holds them (their finalizers), or set \
+             the annotation {ABANDON_INSTANCES} of the BundleDeployment to \"true\" to leave them \
+             and their definitions behind"
+        ),
+        waiting => waiting.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    #[test]
-    fn instances_are_counted_before_the_first_delete() {
-        let count = InstanceCount {
+    fn count() -> InstanceCount {
+        InstanceCount {
             definition: "widgets.example.com".to_owned(),
             kind: "Widget".to_owned(),
             count: 2,
             examples: vec!["a/b".to_owned(), "a/c".to_owned()],
-        };
-        assert_eq!(
-            announcement(7, &[count]),
-            "removing the 7 objects of the bundle; custom resources go with their definitions: widgets.example.com \
-             (2 left: a/b, a/c)"
-        );
-        assert_eq!(announcement(1, &[]), "removing the 1 objects of the bundle");
+        }
+    }
+
+    #[rstest]
+    #[case::delete(7, &[count()], false, "removing the 7 objects of the bundle; custom resources \
+        go with their definitions: widgets.example.com (2 left: a/b, a/c)")]
+    #[case::nothing_to_lose(1, &[], false, "removing the 1 objects of the bundle")]
+    #[case::retain(7, &[count()], true, "removing the 7 objects of the bundle but for its \
+        definitions; these custom resources stay: widgets.example.com (2 left: a/b, a/c)")]
+    fn instances_are_counted_before_the_first_delete(
+        #[case] objects: usize,
+        #[case] counts: &[InstanceCount],
+        #[case] retains: bool,
+        #[case] text: &str,
+    ) {
+        assert_eq!(announcement(objects, counts, retains), text);
+    }
+
+    #[rstest]
+    #[case(
+        false,
+        "waiting for custom resources to be deleted: widgets.example.com (2 left: a/b, a/c)"
+    )]
+    #[case(
+        true,
+        "waiting for custom resources to be deleted: widgets.example.com (2 left: a/b, a/c); \
+        for more than 5 minutes: remove what holds them (their finalizers), or set the annotation \
+        core.rukpak.io/abandon-instances of the BundleDeployment to \"true\" to leave them and their \
+        definitions behind"
+    )]
+    fn the_way_out_is_named_when_it_takes_long(#[case] is_late: bool, #[case] text: &str) {
+        let waiting = Uninstall::Instances(vec![count()]);
+        assert_eq!(progress(&waiting, is_late), text);
     }
 }
