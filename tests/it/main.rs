@@ -18,4 +18,5 @@ mod corpus;
 mod harness;
 mod olmctl_bundle;
 mod olmctl_catalog;
+mod olmctl_cluster;
 mod rukpak;

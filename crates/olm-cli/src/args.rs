@@ -20,6 +20,14 @@ pub(crate) enum Command {
     Catalog(Catalog),
     /// Say what would be installed for Operators, and why, or why not
     Resolve(Resolve),
+    /// Show the Operators of a cluster, with what each requires, and the upgrades there are
+    Operators(Operators),
+    /// Say why an Operator is there, what is decided for it, and why it is not newer
+    Why(Named),
+    /// Let an upgrade go on that waits for approval
+    Approve(Named),
+    /// Remove what was installed because others required it, once none does
+    Autoremove(Autoremove),
     /// Look into versions and their ranges
     Version(VersionOf),
     /// Check bundles, and print what they turn into
@@ -33,9 +41,18 @@ pub(crate) struct Resolve {
         long,
         short,
         value_name = "FILE",
-        required_unless_present = "json_lines"
+        required_unless_present_any = ["json_lines", "kubeconfig"]
     )]
     pub(crate) filename: Option<PathBuf>,
+
+    /// Take the Operators of the cluster of this file, with what is installed for them; those of `-f`
+    /// are applied to them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json_lines", "installed"])]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Context of that file; by default its current one
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub(crate) context: Option<String>,
 
     /// A catalog: a folder, an image, or the URL that it is served at. Its name is the last part of
     /// that, unless it is given
@@ -70,6 +87,49 @@ pub(crate) struct Resolve {
 
     #[command(flatten)]
     pub(crate) access: Access,
+}
+
+/// A cluster, and who asks it.
+#[derive(Debug, Clone, Arguments)]
+pub(crate) struct ClusterAccess {
+    /// File that says how the cluster is reached; by default `KUBECONFIG`, then `~/.kube/config`,
+    /// then the cluster that this runs in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Context of that file; by default its current one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Operators {
+    #[command(flatten)]
+    pub(crate) access: ClusterAccess,
+
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value_t = Form::Table)]
+    pub(crate) output: Form,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Named {
+    /// The Operator, or the package that one asks for
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) access: ClusterAccess,
+}
+
+#[derive(Debug, Arguments)]
+pub(crate) struct Autoremove {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) access: ClusterAccess,
 }
 
 #[derive(Debug, Arguments)]

@@ -124,6 +124,27 @@ pub(crate) enum Failure {
         text: String,
         source: olm_semver::VersionError,
     },
+    /// A selector of catalogs.
+    #[error("Operator `{operator}` selects catalogs in a way that there is not")]
+    Selector { operator: String },
+    /// The file that says how a cluster is reached.
+    #[error("cannot read how the cluster is reached")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// The surroundings that say how a cluster is reached.
+    #[error("cannot find out how the cluster is reached: name a file with --kubeconfig")]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The cluster.
+    #[error("cannot {what}")]
+    Cluster {
+        what: String,
+        source: Box<kube::Error>,
+    },
+    /// There is no such Operator.
+    #[error("there is no Operator {name:?}, and none asks for a package of that name")]
+    NoOperator { name: String },
+    /// There is nothing to approve.
+    #[error("Operator {name:?} has no upgrade that waits for approval: {why}")]
+    NothingToApprove { name: String, why: String },
     /// The file with the configuration.
     #[error("invalid configuration: cannot read `{file}`")]
     ConfigFile {

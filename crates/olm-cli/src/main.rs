@@ -2,20 +2,23 @@
 //!
 //! **Problem.** Who publishes or uses a catalog or a bundle wants to know what is in it and whether
 //! it holds, without a cluster: from a folder, from the image it is pushed as, or from where it is
-//! served.
+//! served. Who has Operators in a cluster wants to see how they hang together, and why they are what
+//! they are.
 //!
 //! **Model.** A source is a folder, an image or, for catalogs, a URL. A command opens it, loads
 //! the documents with `olm_fbc` or the bundle with `olm_bundle`, and prints what it was asked for.
-//! What would be installed is decided by `olm_resolver`, as in a cluster.
+//! What would be installed is decided by `olm_resolver`, as in a cluster. Of a cluster, only what
+//! Operators say of themselves is read.
 //!
 //! **Guarantees.** Data goes to stdout and everything else to stderr; nothing is written elsewhere,
-//! but for a temporary folder for images. The exit code is 0 when all is well, 1 when something was
+//! but for a temporary folder for images, and what `approve` and `autoremove` are for. The exit code is 0 when all is well, 1 when something was
 //! found or failed, 2 when the command line is wrong. A reader that closes the pipe ends the command
 //! without a word.
 
 mod args;
 mod bundle;
 mod catalog;
+mod cluster;
 mod failure;
 mod output;
 mod ranges;
@@ -39,6 +42,10 @@ async fn main() -> ExitCode {
     let done = match args.command {
         Command::Catalog(command) => catalog::run(command).await,
         Command::Resolve(args) => resolve::run(args).await,
+        Command::Operators(args) => cluster::operators::run(args).await,
+        Command::Why(args) => cluster::why::run(args).await,
+        Command::Approve(args) => cluster::approve::run(args).await,
+        Command::Autoremove(args) => cluster::autoremove::run(args).await,
         Command::Version(args) => ranges::run(args),
         Command::Bundle(command) => bundle::run(command).await,
     };
