@@ -33,6 +33,10 @@ test-it: build ## Run the integration tests on a real control plane
 test-e2e: build ## Run the end-to-end tests on a real control plane
 	$(CARGO) test --package olm-tests --test e2e
 
+.PHONY: test-crash
+test-crash: build ## Kill rukpak before and after each of its writes, instead of at some
+	OLM_TEST_CRASH=full $(CARGO) test --package olm-tests --test e2e crash:: -- --nocapture
+
 .PHONY: lint
 lint: ## Check formatting, lints, layers and documentation
 	$(CARGO) fmt --all --check

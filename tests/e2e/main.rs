@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod catalog_swaps;
+mod crash;
 mod harness;
 mod kills;
 mod operators;

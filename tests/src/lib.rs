@@ -21,6 +21,7 @@
 //! | `KUBEBUILDER_ASSETS` | folder with ready-made binaries of the right minor versions |
 //! | `OLM_TEST_BIN_DIR` | folder of the suite's binaries; default: next to the test executable |
 //! | `OLM_TEST_SWAPS` | `full` swaps catalog content 1,000 times instead of 24 |
+//! | `OLM_TEST_CRASH` | `full` kills at every write, before it and after it, instead of at some |
 //! | `OLM_TEST_KEEP` | `1` keeps the temporary folder |
 //!
 //! ```no_run
@@ -41,6 +42,7 @@
     reason = "a harness reads environment, clock and files"
 )]
 
+pub mod api_proxy;
 pub mod assets;
 pub mod bench;
 pub mod bench_catalogd;

@@ -42,6 +42,9 @@ pub struct SuiteOptions {
     /// killed one need not wait for long. On a busy machine a lease that short may be lost, upon
     /// which its holder ends, and nobody starts it again.
     pub rendered_leases: bool,
+    /// Kubeconfigs per Deployment, of whose cluster the processes are clients, each with its own
+    /// token; default: that of the control plane.
+    pub kubeconfigs: BTreeMap<String, PathBuf>,
     /// More arguments per Deployment, appended last.
     pub arguments: BTreeMap<String, Vec<String>>,
     /// More environment per Deployment, over what is rendered.
@@ -172,7 +175,9 @@ impl Suite {
         let instance = self.instance(component)?;
         let token = self.token(component).await?;
         let path = instance.kubeconfig.clone();
-        kubeconfig::write_with_token(path, self.cluster.kubeconfig(), &token)?;
+        let like = self.options.kubeconfigs.get(&instance.pod.deployment);
+        let like = like.map_or_else(|| self.cluster.kubeconfig(), PathBuf::as_path);
+        kubeconfig::write_with_token(path, like, &token)?;
         instance.process.start()?;
         *lock(&instance.started) = true;
         self.expose().await

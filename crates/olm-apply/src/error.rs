@@ -50,6 +50,25 @@ impl RequestError {
         self.code() == Some(404)
     }
 
+    /// Whether two writes met, and this one was put off: the same request may succeed at once. Not
+    /// so where it disagrees with another field manager, or was meant for another object.
+    pub(crate) fn is_race(&self) -> bool {
+        let Self::Refused(status) = self else {
+            return false;
+        };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        status.code == 409
+            && status.reason == "Conflict"
+            && causes.count() == 0
+            && !self.is_for_another()
+    }
+
+    /// Whether the object has another UID than the one that was meant.
+    pub(crate) fn is_for_another(&self) -> bool {
+        matches!(self, Self::Refused(status)
+            if status.code == 409 && status.message.contains("precondition"))
+    }
+
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self.code() {

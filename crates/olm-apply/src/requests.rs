@@ -15,6 +15,9 @@ use crate::identity::ObjectId;
 /// Most items in one answer of a list.
 pub(crate) const PAGE: u32 = 500;
 
+/// How often an object is applied while others write it in the same moments.
+const ATTEMPTS: u32 = 5;
+
 /// A client and the field manager that it writes as.
 #[derive(Clone)]
 pub(crate) struct Requests {
@@ -80,8 +83,27 @@ impl Requests {
         Ok(optional(answer)?.map(|object: PartialObjectMeta<DynamicObject>| object.metadata))
     }
 
-    /// Server-side apply. `force` takes fields over from other managers.
+    /// Server-side apply. `force` takes fields over from other managers. Where the object is being
+    /// written by somebody else in the same moment, it is asked for again.
     pub(crate) async fn apply(
+        &self,
+        resource: &Resource,
+        id: &ObjectId,
+        body: &Value,
+        mode: Mode,
+        force: bool,
+    ) -> Result<Value, RequestError> {
+        let mut attempt = 1;
+        loop {
+            let answer = self.apply_once(resource, id, body, mode, force).await;
+            match answer {
+                Err(error) if error.is_race() && attempt < ATTEMPTS => attempt += 1,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn apply_once(
         &self,
         resource: &Resource,
         id: &ObjectId,
@@ -120,7 +142,7 @@ impl Requests {
         });
         match self.send::<Value>(path.delete(&id.name, &params)).await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
+            Err(error) if error.is_not_found() || error.is_for_another() => Ok(()),
             Err(error) => Err(error),
         }
     }

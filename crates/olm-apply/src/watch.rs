@@ -305,7 +305,13 @@ impl KindWatch {
             Event::Init => self.listed.clear(),
             Event::InitApply(object) => {
                 if let Some((place, seen)) = self.read(object.metadata) {
-                    self.tell(self.seen.get(&place), &seen);
+                    match self.seen.get(&place) {
+                        // It came while nothing was heard, and may have changed since.
+                        None if *self.begun.borrow() => {
+                            self.shared.mark(&seen.owner, self.shared.options.content);
+                        }
+                        before => self.tell(before, &seen),
+                    }
                     self.listed.insert(place, seen);
                 }
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::core::Status;
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
 
@@ -81,7 +82,8 @@ impl DeploymentReconciler {
             });
             match self.bundles.delete(&bundle.name_any(), &parameters).await {
                 Ok(_) => {}
-                Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+                Err(kube::Error::Api(status))
+                    if status.is_not_found() || is_for_another(&status) => {}
                 Err(source) => {
                     let bundle = bundle.name_any();
                     return Err(DeploymentError::Bundle {
@@ -94,6 +96,12 @@ impl DeploymentReconciler {
         }
         Ok(())
     }
+}
+
+/// Whether the object that was meant is gone and another has its name. Any other conflict says that
+/// the same request is to be made again.
+fn is_for_another(status: &Status) -> bool {
+    status.is_conflict() && status.message.contains("precondition")
 }
 
 /// Every Bundle of the deployment but the one that is installed.
