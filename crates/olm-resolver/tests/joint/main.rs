@@ -13,6 +13,7 @@ mod hostile;
 mod mutations;
 mod random;
 mod scenarios;
+mod small;
 mod updates;
 mod wishes;
 mod world;
