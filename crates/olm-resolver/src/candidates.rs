@@ -113,11 +113,7 @@ impl<'a> Survey<'a> {
 /// The installed bundle, with its release as the catalogs know it where the caller does not.
 fn origin<'a>(offered: &[Candidate<'a>], request: &'a Request) -> Option<Origin<'a>> {
     let installed = request.installed.as_ref()?;
-    let origin = Origin {
-        name: &installed.name,
-        version: &installed.version,
-        release: &installed.release,
-    };
+    let origin = installed.origin();
     if !origin.release.is_empty() {
         return Some(origin);
     }

@@ -31,6 +31,17 @@ pub struct Installed {
     pub image: Option<String>,
 }
 
+impl Installed {
+    /// As the origin of edges, with the release as it is known here.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin {
+            name: &self.name,
+            version: &self.version,
+            release: &self.release,
+        }
+    }
+}
+
 /// What edges start from: an installed bundle, or one on the way from it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {

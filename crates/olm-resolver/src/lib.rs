@@ -97,8 +97,8 @@ pub use dependencies::{InstalledBundle, check_dependencies};
 pub use edges::{EdgeMode, Installed};
 pub use eligibility::{Facts, Ineligibility, eligibility};
 pub use joint::{
-    Answer, Approval, Because, DEFAULT_BUDGET, Declared, Dependencies, Explanation, Member,
-    Problem, Resolution, Running, Selected, Ties, Unsound, check,
+    Answer, Approval, Because, DEFAULT_BUDGET, Declared, Dependencies, Explanation, Interactions,
+    Member, Problem, Resolution, Running, Selected, Ties, Unsound, check,
 };
 pub use model::{Api, Bundle, Catalog, ChannelEdge, INSTALLED_CATALOG, Package, Requirement};
 pub use refusal::{EdgeRefusal, Refusal};

@@ -1,7 +1,7 @@
 //! What has to do with one another.
 
 /// Sets of numbers that are joined pair by pair.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Groups {
     parents: Vec<usize>,
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::candidates::Survey;
-use crate::edges::{Installed, Origin};
-use crate::model::{Bundle, INSTALLED_CATALOG, Requirement};
+use crate::edges::{EdgeMode, Installed, Origin};
+use crate::eligibility::Facts;
+use crate::model::{Bundle, Catalog, INSTALLED_CATALOG, Requirement};
 
 use super::problem::{Declared, Dependencies, Member, Running};
 
@@ -67,6 +68,19 @@ impl Member {
 }
 
 impl Running {
+    /// The bundle that runs, as solutions see it: what the catalogs say of it, judged by what it
+    /// declared when it was installed.
+    pub fn bundle(&self, catalogs: &[&Catalog]) -> Arc<Bundle> {
+        let request = self.request();
+        let survey = Survey::new(catalogs, &request, EdgeMode::default(), &Facts::default());
+        let declared = self.declared.as_ref();
+        match survey.origin {
+            Some(origin) => bundle(&survey, &self.installed, origin, declared),
+            // A request for what is installed always has an origin.
+            None => Arc::new(unlisted(&self.installed, self.installed.origin())),
+        }
+    }
+
     /// A request for what is installed, whatever its version.
     pub(crate) fn request(&self) -> crate::Request {
         crate::Request {

@@ -10,6 +10,7 @@ mod explanation;
 mod facts;
 mod groups;
 mod installed;
+mod interactions;
 mod needs;
 mod problem;
 mod resolution;
@@ -20,6 +21,7 @@ mod words;
 pub use check::{Unsound, check};
 pub use explanation::Explanation;
 pub(crate) use installed::unlisted;
+pub use interactions::Interactions;
 pub use problem::{
     Approval, DEFAULT_BUDGET, Declared, Dependencies, Member, Problem, Running, Ties,
 };

@@ -1,11 +1,12 @@
 //! What is asked on behalf of all Operators together.
 
 use olm_semver::Version;
+use serde::{Deserialize, Serialize};
 
 use crate::choose::Request;
 use crate::edges::{EdgeMode, Installed};
 use crate::eligibility::Facts;
-use crate::model::{Api, Catalog, Requirement};
+use crate::model::{Api, Bundle, Catalog, Requirement};
 
 /// Steps that are enough for any problem that people make: 20 million.
 pub const DEFAULT_BUDGET: u64 = 20_000_000;
@@ -103,15 +104,33 @@ pub struct Running {
     pub declared: Option<Declared>,
 }
 
-/// What a bundle declared when it was installed.
-#[derive(Debug, Clone, Default)]
+/// What a bundle declared when it was installed. It can be stored, and read back by this version of
+/// the crate and later ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Declared {
     /// What it requires.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Requirement>,
     /// The APIs it provides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provides: Vec<Api>,
     /// Its labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Its further properties, type and value as JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<(String, String)>,
+}
+
+/// What a bundle declares now; nothing where its requirements cannot be read.
+impl From<&Bundle> for Declared {
+    fn from(bundle: &Bundle) -> Self {
+        Self {
+            requires: bundle.requires.clone().unwrap_or_default(),
+            provides: bundle.provides.clone(),
+            labels: bundle.labels.clone(),
+            properties: bundle.properties.clone(),
+        }
+    }
 }

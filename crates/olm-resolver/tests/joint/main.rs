@@ -10,6 +10,7 @@
 
 mod constraints;
 mod hostile;
+mod interactions;
 mod mutations;
 mod random;
 mod scenarios;
