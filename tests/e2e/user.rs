@@ -150,12 +150,23 @@ impl<'a> User<'a> {
         let operator = self.says(&self.operators, name, row, text).await?;
         // What holds for every Operator at any time.
         let status = operator.status.clone().context("no status")?;
-        for kind in ["Installed", "Ready", "Resolved"] {
+        for kind in ["Healthy", "Installed", "Progressing", "Ready", "Resolved"] {
             let condition = status.conditions.iter().find(|of| of.type_ == kind);
             let condition = condition.with_context(|| format!("`{name}` lacks {kind}"))?;
             ensure!(condition.observed_generation == operator.metadata.generation);
         }
-        let known = ["Installed", "Ready", "Resolved", "Stalled"];
+        let known = [
+            "BundleDeprecated",
+            "ChannelDeprecated",
+            "Deprecated",
+            "Healthy",
+            "Installed",
+            "PackageDeprecated",
+            "Progressing",
+            "Ready",
+            "Resolved",
+            "Stalled",
+        ];
         ensure!(
             status
                 .conditions

@@ -22,6 +22,10 @@ pub const CATALOG: &str = "operators.operatorframework.io/catalog";
 /// APIs that the bundle provides, as a JSON list of `{"group":…,"version":…,"kind":…}`.
 pub const PROVIDED_APIS: &str = "operators.operatorframework.io/provided-apis";
 
+/// What the bundle declares besides its APIs, as JSON: requirements, labels, further properties. What
+/// runs is judged by what it declared when it was installed.
+pub const DECLARED: &str = "operators.operatorframework.io/declared";
+
 /// Any change of this annotation on a Bundle lets its source be resolved again.
 pub const REFRESH: &str = "core.rukpak.io/refresh";
 

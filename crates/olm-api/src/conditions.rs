@@ -59,6 +59,8 @@ pub mod operator {
     pub const INSTALLATION_FAILED: &str = "InstallationFailed";
     /// Nothing is known about the installation.
     pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
+    /// Progressing: what was chosen runs.
+    pub const SUCCEEDED: &str = "Succeeded";
     /// Progressing: what was chosen is being installed.
     pub const ROLLING_OUT: &str = "RollingOut";
     /// Progressing: something is in the way, and will be tried again.

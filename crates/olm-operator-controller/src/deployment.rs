@@ -10,6 +10,7 @@ use olm_api::bundle_deployment::{
 };
 use olm_api::operator::{BundleIdentity, Operator};
 use olm_api::{annotations, conditions, names};
+use olm_resolver::Declared;
 use serde::{Deserialize, Serialize};
 
 use crate::messages;
@@ -22,13 +23,58 @@ pub(crate) struct Api {
     pub(crate) kind: String,
 }
 
-/// The bundle that a BundleDeployment is to hold.
-#[derive(Clone, Debug, PartialEq)]
+/// A bundle that a BundleDeployment is to hold, or holds.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Wanted {
     pub(crate) identity: BundleIdentity,
     pub(crate) media_type: Option<String>,
     pub(crate) apis: Vec<Api>,
+    /// What it declares; its APIs are not in it. `None` where that is not known.
+    pub(crate) declared: Option<Declared>,
 }
+
+impl Wanted {
+    /// Everything that it declares, for others to be judged by.
+    pub(crate) fn declares(&self) -> Option<Declared> {
+        let mut declared = self.declared.clone()?;
+        let apis = self.apis.iter().cloned();
+        declared.provides = apis.map(Api::into).collect();
+        Some(declared)
+    }
+}
+
+impl From<Api> for olm_resolver::Api {
+    fn from(api: Api) -> Self {
+        let Api {
+            group,
+            version,
+            kind,
+        } = api;
+        Self {
+            group,
+            version,
+            kind,
+        }
+    }
+}
+
+impl From<olm_resolver::Api> for Api {
+    fn from(api: olm_resolver::Api) -> Self {
+        let olm_resolver::Api {
+            group,
+            version,
+            kind,
+        } = api;
+        Self {
+            group,
+            version,
+            kind,
+        }
+    }
+}
+
+/// Longest record of what a bundle declares, in bytes: an object may have 256 KiB of annotations.
+const MAX_DECLARED: usize = 64 << 10;
 
 /// The provisioner class for a media type.
 ///
@@ -75,8 +121,8 @@ pub(crate) fn desired(operator: &Operator, wanted: &Wanted) -> Result<BundleDepl
                     },
                 },
             },
-            config: None,
-            install_namespace: None,
+            config: operator.spec.config.clone().filter(|c| !c.is_empty()),
+            install_namespace: operator.spec.install_namespace.clone(),
             crd_upgrade_safety: given(operator.spec.crd_upgrade_safety),
             crd_deletion_policy: given(operator.spec.crd_deletion_policy),
         },
@@ -105,14 +151,59 @@ fn given<T: Default + PartialEq>(policy: T) -> Option<T> {
 fn facts(wanted: &Wanted) -> BTreeMap<String, String> {
     let identity = &wanted.identity;
     let apis = serde_json::to_string(&wanted.apis).unwrap_or_default();
-    [
-        (annotations::PACKAGE, identity.package.clone()),
-        (annotations::BUNDLE_NAME, identity.name.clone()),
-        (annotations::BUNDLE_VERSION, identity.version.clone()),
-        (annotations::PROVIDED_APIS, apis),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into()
+    let mut facts = BTreeMap::from(
+        [
+            (annotations::PACKAGE, identity.package.clone()),
+            (annotations::BUNDLE_NAME, identity.name.clone()),
+            (annotations::BUNDLE_VERSION, identity.version.clone()),
+            (annotations::PROVIDED_APIS, apis),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    if let Some(text) = wanted.declared.as_ref().and_then(record) {
+        facts.insert(annotations::DECLARED.to_owned(), text);
+    }
+    facts
+}
+
+/// What a bundle declares, as it stands in an annotation. Where it is too long, properties that only
+/// rules look at are left out, and then the whole: it is then judged by what catalogs say of it.
+fn record(declared: &Declared) -> Option<String> {
+    let mut declared = Declared {
+        provides: Vec::new(),
+        ..declared.clone()
+    };
+    let write = |declared: &Declared| {
+        let text = serde_json::to_string(declared).ok()?;
+        (text.len() <= MAX_DECLARED).then_some(text)
+    };
+    write(&declared).or_else(|| {
+        declared.properties.clear();
+        write(&declared)
+    })
+}
+
+/// What annotations, the image beside them and a provisioner class say of a bundle.
+fn recorded_in(annotations: &BTreeMap<String, String>, spec: &BundleSpec) -> Option<Wanted> {
+    let plain = spec.provisioner_class_name == names::PROVISIONER_PLAIN;
+    let text = annotations.get(annotations::DECLARED);
+    Some(Wanted {
+        identity: identity(annotations, image(spec))?,
+        media_type: plain.then(|| "plain+v0".to_owned()),
+        apis: apis_in(annotations),
+        declared: text.and_then(|text| serde_json::from_str(text).ok()),
+    })
+}
+
+/// The bundle that the BundleDeployment asks for, with all that is recorded of it.
+pub(crate) fn recorded(deployment: &BundleDeployment) -> Option<Wanted> {
+    let spec = &deployment.spec.template.spec;
+    recorded_in(deployment.annotations(), spec)
+}
+
+/// The bundle that the Bundle `bundle` was made for, with all that is recorded of it.
+pub(crate) fn recorded_of(bundle: &Bundle) -> Option<Wanted> {
+    recorded_in(bundle.annotations(), &bundle.spec)
 }
 
 /// Whether `current` already holds everything that `desired` asks for.
@@ -156,15 +247,8 @@ pub(crate) fn requested(deployment: &BundleDeployment) -> Option<BundleIdentity>
     )
 }
 
-/// The bundle that the Bundle `bundle` was made for.
-pub(crate) fn of_bundle(bundle: &Bundle) -> Option<BundleIdentity> {
-    identity(bundle.annotations(), image(&bundle.spec))
-}
-
-/// The APIs that the bundle asked for provides.
-pub(crate) fn provided_apis(deployment: &BundleDeployment) -> Vec<Api> {
-    deployment
-        .annotations()
+fn apis_in(annotations: &BTreeMap<String, String>) -> Vec<Api> {
+    annotations
         .get(annotations::PROVIDED_APIS)
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default()
@@ -191,6 +275,12 @@ pub(crate) fn is_installed(deployment: &BundleDeployment) -> bool {
 pub(crate) fn has_failed(deployment: &BundleDeployment) -> bool {
     condition(deployment, conditions::INSTALLED).is_some_and(|c| c.status == "False")
         || condition(deployment, conditions::HAS_VALID_BUNDLE).is_some_and(|c| c.status == "False")
+}
+
+/// Whether the bundle that the BundleDeployment asks for is installed and works.
+pub(crate) fn is_working(deployment: &BundleDeployment) -> bool {
+    is_installed(deployment)
+        && condition(deployment, conditions::HEALTHY).is_none_or(|c| c.status != "False")
 }
 
 /// The name of the Bundle that runs.
@@ -260,6 +350,10 @@ mod tests {
                 version: "v1".to_owned(),
                 kind: "Etcd".to_owned(),
             }],
+            declared: Some(Declared {
+                labels: vec!["gold".to_owned()],
+                ..Declared::default()
+            }),
         }
     }
 
@@ -267,7 +361,13 @@ mod tests {
     fn what_is_written_is_read_back() {
         let deployment = desired(&operator(), &wanted()).unwrap();
         assert_eq!(requested(&deployment), Some(wanted().identity));
-        assert_eq!(provided_apis(&deployment), wanted().apis);
+        assert_eq!(
+            recorded(&deployment),
+            Some(Wanted {
+                media_type: None,
+                ..wanted()
+            })
+        );
         assert!(is_controlled_by(&deployment, &operator()));
         assert_eq!(owning_operator(&deployment).as_deref(), Some("etcd"));
         assert!(holds(&deployment, &deployment));

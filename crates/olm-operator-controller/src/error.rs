@@ -26,6 +26,14 @@ pub(crate) enum PassError {
         /// What the client found.
         source: kube::Error,
     },
+    /// An Operator for what is required could not be written.
+    #[error("cannot write operator `{name}`")]
+    Dependency {
+        /// The Operator.
+        name: String,
+        /// What the client found.
+        source: kube::Error,
+    },
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] StatusError),
@@ -36,6 +44,7 @@ impl Failure for PassError {
         match self {
             Self::Read { .. } => "ReadFailed",
             Self::Handover { .. } => "HandoverFailed",
+            Self::Dependency { .. } => "DependencyFailed",
             Self::Status(_) => "StatusFailed",
         }
     }

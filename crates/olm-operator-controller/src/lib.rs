@@ -6,13 +6,17 @@
 //! where.
 //!
 //! **Model.** [`catalogs`](self) keeps a compact model of each catalog, read once per content
-//! digest. A pass observes what is there, resolves what is asked for (pure), hands the chosen bundle
-//! over in a BundleDeployment of the Operator's name, and reports.
+//! digest. One task decides for all Operators together (pure), in groups of those that may have to do
+//! with one another, and again only for groups in which something changed. A pass over one Operator
+//! observes what is there, makes Operators for what its bundle requires, hands the bundle over in a
+//! BundleDeployment of its name once that is installed and healthy, and reports. It acts only on a
+//! decision that rests on what it observed.
 //!
 //! **Guarantees.** One hop at a time: the next bundle is chosen from what really runs, never from
-//! what was merely asked for. What runs is never taken back because a catalog is away or no longer
-//! lists it. A BundleDeployment of someone else is not touched. A broken catalog or Operator changes
-//! nothing for the others.
+//! what was merely asked for. What is required is there before what requires it, and nothing is
+//! updated so that what runs beside it breaks. What runs is never taken back because a catalog is
+//! away or no longer lists it. A BundleDeployment of someone else is not touched. A broken catalog or
+//! Operator changes nothing for the others.
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -26,6 +30,8 @@
 mod args;
 mod catalogs;
 mod cluster;
+mod decide;
+mod dependency;
 mod deployment;
 mod error;
 mod messages;
@@ -38,17 +44,21 @@ mod status;
 mod watches;
 
 use std::io;
+use std::sync::Arc;
 
+use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::catalog::Catalog;
 use olm_api::names;
 use olm_resolver::EdgeMode;
 use olm_runtime::status::StatusWriter;
 use olm_runtime::{Controller, Process, ProcessError, Watch, trust};
+use tokio::sync::{Notify, watch};
 
 pub use args::{Args, FeatureGates};
 
 use crate::catalogs::{Cache, Fetcher, Loader};
+use crate::decide::task::{self, Sources};
 use crate::reconcile::{CONDITIONS, OperatorReconciler, PASS};
 
 /// Runs until it is told to end.
@@ -90,38 +100,54 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
 
     let (deployments, deployment_changes) =
         Watch::<BundleDeployment>::all(clients.streaming.clone()).cached();
+    let (bundles, bundle_changes) = Watch::<Bundle>::all(clients.streaming.clone()).cached();
     let (events, short) = (process.events(), clients.short.clone());
-    let (seen, known) = (snapshot.clone(), facts.clone());
     let mode = if args.feature_gates.force_semver_upgrade_constraints {
         EdgeMode::Semver
     } else {
         EdgeMode::Catalog
     };
-    let controller =
-        Controller::with_objects(clients.streaming.clone(), |operators| OperatorReconciler {
-            status: StatusWriter::new(short.clone(), names::MANAGER_OPERATOR_CONTROLLER)
-                .owning_conditions(&CONDITIONS),
-            client: short,
-            operators,
-            deployments,
-            catalogs: seen,
-            facts: known,
-            events,
-            mode,
-        });
-    let operators = controller.objects();
-    let (of_deployment, of_operator) = (operators.clone(), operators.clone());
-    let (of_catalogs, of_facts) = (operators.clone(), operators);
+    let (wake, latest) = (Arc::new(Notify::new()), watch::Sender::new(None));
+    let decisions = latest.subscribe();
+    let controller = Controller::with_objects(clients.streaming.clone(), |_| OperatorReconciler {
+        status: StatusWriter::new(short.clone(), names::MANAGER_OPERATOR_CONTROLLER)
+            .owning_conditions(&CONDITIONS),
+        client: short,
+        decisions: decisions.clone(),
+        wake: Arc::clone(&wake),
+        events,
+    });
+    let sources = Sources {
+        operators: controller.objects(),
+        deployments,
+        bundles,
+        catalogs: snapshot,
+        facts,
+        mode,
+    };
+    // Deciding begins and ends with the controller, whose watches keep the sources up to date.
+    let waking = Arc::clone(&wake);
+    process.background("decisions", |token| async move {
+        task::run(sources, waking, latest, token).await;
+        Ok(())
+    });
+    let (of_deployment, of_bundle, of_operator) = (Arc::clone(&wake), Arc::clone(&wake), wake);
+    let whose = task::changed(decisions.clone());
     let controller = controller
         .pass_limit(PASS)
         .watches_stream(deployment_changes, move |changed| {
-            watches::of_deployment(&of_deployment, changed)
+            of_deployment.notify_one();
+            watches::of_deployment(changed)
         })
-        .triggers_others(move |changed| watches::of_operator(&of_operator, changed))
-        .watches_stream(watches::of_values(snapshot), move |()| {
-            of_catalogs.references()
+        .watches_stream(bundle_changes, move |_| {
+            of_bundle.notify_one();
+            Vec::new()
         })
-        .watches_stream(watches::of_values(facts), move |()| of_facts.references());
+        .triggers_others(move |_| {
+            of_operator.notify_one();
+            Vec::new()
+        })
+        .watches_stream(watches::of_values(decisions), move |()| whose());
     process.controller(controller);
     process.run().await
 }

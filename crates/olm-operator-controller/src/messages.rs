@@ -19,6 +19,32 @@ pub(crate) const INSTALLATION_RESOLUTION_FAILED: &str =
 /// `Installed` when the BundleDeployment says nothing yet.
 pub(crate) const DEPLOYMENT_STATUS_UNKNOWN: &str = "bundledeployment status is unknown";
 
+/// `Progressing` while `spec.suspend` is set.
+pub(crate) const SUSPENDED: &str =
+    "spec.suspend is set: nothing is decided, and what is installed is repaired";
+
+/// `Progressing` when what was chosen runs.
+pub(crate) const ARRIVED: &str = "Desired state reached";
+
+/// `Healthy` when nothing runs.
+pub(crate) const NOTHING_INSTALLED: &str = "nothing is installed";
+
+/// `Healthy` when nothing is known of what runs.
+pub(crate) const HEALTH_UNKNOWN: &str = "the bundledeployment does not say whether it is healthy";
+
+/// A text with its cause, if there is one.
+pub(crate) fn with_cause(text: &str, cause: Option<&str>) -> String {
+    cause.map_or_else(|| text.to_owned(), |cause| format!("{text}: {cause}"))
+}
+
+/// `Progressing` while an upgrade waits for approval.
+pub(crate) fn approval_required(next: &BundleIdentity) -> String {
+    format!(
+        "the upgrade to {} {} waits for approval: set spec.approvedVersion to {:?}",
+        next.package, next.version, next.version
+    )
+}
+
 /// `Resolved` when a bundle was chosen.
 pub(crate) fn resolved_to(image: &str) -> String {
     format!("resolved to {image:?}")
@@ -76,6 +102,36 @@ pub(crate) fn duplicate_package(package: &str, other: &str) -> String {
         other: other.to_owned(),
     };
     refusal.to_string()
+}
+
+/// `Resolved` of an Operator for a package that is there as a dependency.
+pub(crate) fn dependency_holds(package: &str, holder: &str) -> String {
+    format!(
+        "package {package:?} is already installed by Operator {holder:?}, which was made because \
+         others require it: change that one as you need it and delete this one: duplicate identifier \
+         \"required package {package}\" in input"
+    )
+}
+
+/// `Installed` while something has to be there before.
+pub(crate) fn waiting(waits: &[String]) -> String {
+    format!("waiting for dependencies: {}", waits.join("; "))
+}
+
+/// `Installed` when the Operator for a dependency cannot be made.
+pub(crate) fn dependency_not_made(package: &str, name: &str, why: &str) -> String {
+    format!(
+        "an Operator {name:?} for package {package:?}, which is required, cannot be made: {why}"
+    )
+}
+
+/// What is added to `Resolved` while a better bundle is held back.
+pub(crate) fn held_back(sentences: &[String]) -> String {
+    sentences.iter().fold(String::new(), |mut text, sentence| {
+        text.push_str("; ");
+        text.push_str(sentence);
+        text
+    })
 }
 
 /// What is added to a refusal while a catalog that may hold the answer cannot be read.

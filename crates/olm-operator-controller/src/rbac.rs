@@ -16,7 +16,13 @@ pub fn permissions() -> Permissions {
     ));
     Permissions {
         cluster: vec![
-            rule(operators, &["operators"], &["get", "list", "watch"]),
+            // Operators are made for what others require, and told who requires them. No delete:
+            // what was made stays until someone removes it.
+            rule(
+                operators,
+                &["operators"],
+                &["create", "get", "list", "patch", "watch"],
+            ),
             rule(
                 operators,
                 &["operators/status"],

@@ -3,45 +3,54 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
-use olm_api::bundle_deployment::BundleDeployment;
+use kube::{Client, ResourceExt};
 use olm_api::conditions;
 use olm_api::operator::{BundleIdentity, Operator, OperatorSpec, OperatorStatus};
-use olm_resolver::{EdgeMode, Facts};
 use olm_runtime::conditions::get;
 use olm_runtime::events::Events;
 use olm_runtime::status::StatusWriter;
-use olm_runtime::{Action, Objects, Pass, Reconciler, async_trait};
-use tokio::sync::watch;
+use olm_runtime::{Action, Pass, Reconciler, async_trait};
+use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-use crate::catalogs::Snapshot;
-use crate::deployment;
+use crate::decide::task::Latest;
+use crate::decide::there::is_same;
+use crate::decide::{Answer, Decision};
+use crate::dependency::{self, Made};
 use crate::error::PassError;
 use crate::phase::handover::hand_over;
-use crate::phase::observe::{observe, status_of};
-use crate::phase::resolve::{Answer, Question, resolve};
+use crate::phase::observe::{Observed, observe, status_of};
 use crate::status::{self, Findings, Handover, Resolution};
+use crate::{deployment, messages};
 
 /// The conditions that this controller sets.
-pub(crate) const CONDITIONS: [&str; 4] = [
+pub(crate) const CONDITIONS: [&str; 10] = [
+    conditions::BUNDLE_DEPRECATED,
+    conditions::CHANNEL_DEPRECATED,
+    conditions::DEPRECATED,
+    conditions::HEALTHY,
     conditions::INSTALLED,
+    conditions::PACKAGE_DEPRECATED,
+    conditions::PROGRESSING,
     conditions::READY,
     conditions::RESOLVED,
     conditions::STALLED,
 ];
 
-/// Chooses a bundle for each Operator and hands it to rukpak.
+/// Time after which a pass looks again whether what was decided speaks of what is there.
+const CATCH_UP: Duration = Duration::from_millis(250);
+
+/// Time after which a pass looks again whether what is in the way of an Operator to make is gone.
+const IN_THE_WAY: Duration = Duration::from_secs(2);
+
+/// Hands the bundles that were chosen to rukpak, and what they require before them.
 pub(crate) struct OperatorReconciler {
     pub(crate) client: Client,
-    pub(crate) operators: Objects<Operator>,
-    pub(crate) deployments: Objects<BundleDeployment>,
-    pub(crate) catalogs: watch::Receiver<Arc<Snapshot>>,
-    /// What is known of the cluster; `None` until it was asked.
-    pub(crate) facts: watch::Receiver<Option<Arc<Facts>>>,
+    /// What was decided, and how to have it decided anew.
+    pub(crate) decisions: watch::Receiver<Latest>,
+    pub(crate) wake: Arc<Notify>,
     pub(crate) status: StatusWriter,
     pub(crate) events: Events,
-    pub(crate) mode: EdgeMode,
 }
 
 #[async_trait]
@@ -55,49 +64,39 @@ impl Reconciler for OperatorReconciler {
         if operator.metadata.deletion_timestamp.is_some() {
             return Ok(Action::AwaitChange);
         }
-        let catalogs = self.catalogs.borrow().clone();
-        if !catalogs.listed || !self.deployments.wait_until_ready().await {
-            return Ok(Action::AwaitChange);
-        }
-        // The end of the asking triggers another pass.
-        let Some(facts) = self.facts.borrow().clone() else {
+        // The first decisions, and every change of one, trigger a pass.
+        let Some(decisions) = self.decisions.borrow().clone() else {
             return Ok(Action::AwaitChange);
         };
         let observed = observe(&self.client, &operator).await?;
-        let answer = resolve(&Question {
-            operator: &operator,
-            installed: observed.installed.as_ref(),
-            deployment: observed.deployment.as_ref(),
-            catalogs: &catalogs,
-            operators: &self.operators.all(),
-            deployments: &self.deployments.all(),
-            mode: self.mode,
-            facts: &facts,
-        });
-        let (resolution, handover, failure) = match answer {
-            // The end of the reading triggers another pass.
-            Answer::NotYet => return Ok(Action::AwaitChange),
-            Answer::InvalidSpec => (Resolution::InvalidSpec, Handover::NotAttempted, None),
-            Answer::Refused(why) => (Resolution::Refused(why), Handover::NotAttempted, None),
-            Answer::Chosen(wanted) => {
-                let current = observed.deployment.as_ref();
-                let resolution = Resolution::Chosen(wanted.identity.clone());
-                match hand_over(&self.client, &operator, current, &wanted).await {
-                    Ok(handover) => (resolution, handover, None),
-                    Err(error) => {
-                        let why = olm_runtime::Chain(&error).to_string();
-                        (resolution, Handover::Failed(why), Some(error))
-                    }
-                }
+        let decision = decisions.get(&operator.name_any());
+        let Some(decision) = decision.filter(|d| d.basis == observed.basis(&operator)) else {
+            self.wake.notify_one();
+            return Ok(Action::RequeueAfter(CATCH_UP));
+        };
+        if decision.answer == Answer::NotYet {
+            return Ok(Action::AwaitChange);
+        }
+        let (handover, failure) = match self.act(&operator, &observed, decision).await {
+            Ok(handover) => (handover, None),
+            Err(error) => {
+                let why = olm_runtime::Chain(&error).to_string();
+                (Handover::Failing(why), Some(error))
             }
         };
-        let findings = Findings {
-            resolution,
-            handover,
-            installed: observed.installed,
-        };
+        // An Operator that could not be made may be able to be without anything that is watched here
+        // having changed.
+        let blocked = !decision.makes.is_empty();
+        let findings = Findings::new(&operator, &observed, decision, handover);
         self.report(&operator, &findings, pass).await?;
-        failure.map_or(Ok(Action::AwaitChange), Err)
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        Ok(if blocked {
+            Action::RequeueAfter(IN_THE_WAY)
+        } else {
+            Action::AwaitChange
+        })
     }
 
     async fn undecodable(
@@ -119,16 +118,46 @@ impl Reconciler for OperatorReconciler {
         let why = format!("the Operator cannot be read: {error}");
         // What runs for it does so all the same.
         let observed = observe(&self.client, &operator).await?;
-        let findings = Findings {
-            resolution: Resolution::Refused(why),
-            handover: Handover::NotAttempted,
-            installed: observed.installed,
-        };
+        let findings = Findings::refused(&operator, &observed, why);
         self.report(&operator, &findings, pass).await
     }
 }
 
 impl OperatorReconciler {
+    /// Does what was decided.
+    async fn act(
+        &self,
+        operator: &Operator,
+        observed: &Observed,
+        decision: &Decision,
+    ) -> Result<Handover, PassError> {
+        if dependency::is_made(operator) {
+            let required_by = decision.required_by.iter();
+            let required_by: Vec<String> = required_by.map(|d| d.operator.clone()).collect();
+            dependency::mark(&self.client, operator, &required_by).await?;
+        }
+        let Answer::Chosen(wanted) = &decision.answer else {
+            return Ok(Handover::NotAttempted);
+        };
+        let mut waits = decision.waits.clone();
+        for make in &decision.makes {
+            match dependency::make(&self.client, make).await? {
+                Made::There => info!(package = make.package, "Operator for a dependency made"),
+                Made::Blocked(why) => {
+                    let name = dependency::name(&make.package);
+                    waits.push(messages::dependency_not_made(&make.package, &name, &why));
+                }
+            }
+        }
+        let asked = observed.there.asked.as_ref();
+        let is_asked = asked.is_some_and(|asked| is_same(&asked.identity, &wanted.identity));
+        if !is_asked && !waits.is_empty() {
+            return Ok(Handover::Waiting(waits));
+        }
+        let current = observed.deployment.as_ref();
+        hand_over(&self.client, operator, current, wanted).await
+    }
+
     /// Writes the status, and tells people what changed.
     async fn report(
         &self,
@@ -153,7 +182,12 @@ impl OperatorReconciler {
         if before.resolved != after.resolved
             && let Some(resolved) = &after.resolved
         {
-            let note = format!("resolved to {} ({})", describe(resolved), resolved.image);
+            let note = format!(
+                "resolved to {} ({}){}",
+                describe(resolved),
+                resolved.image,
+                messages::held_back(&findings.held_back)
+            );
             info!(bundle = resolved.name, "bundle chosen");
             self.events
                 .normal(operator, "Resolved", "Resolve", &note)
@@ -169,9 +203,10 @@ impl OperatorReconciler {
                 .await;
         }
         // That something is under way is no news; that it cannot go on is.
-        let waits = matches!(&findings.handover, Handover::Done(deployment)
-            if deployment::condition(deployment, conditions::INSTALLED)
-                .is_some_and(|condition| condition.status == "Unknown"));
+        let waits = findings.deployment.as_ref().is_some_and(|deployment| {
+            deployment::condition(deployment, conditions::INSTALLED)
+                .is_some_and(|condition| condition.status == "Unknown")
+        });
         for kind in [conditions::RESOLVED, conditions::INSTALLED] {
             let Some(now) = get(&after.conditions, kind) else {
                 continue;
@@ -230,9 +265,12 @@ fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> Op
         resolved_bundle_resource: image(&resolved),
         installed: findings.installed.clone(),
         resolved,
+        dependencies: findings.dependencies.clone(),
+        required_by: findings.required_by.clone(),
+        pending_upgrade: findings.pending.clone(),
+        failed_upgrade: None,
         observed_generation: generation,
         conditions: list,
-        ..OperatorStatus::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use http::Method;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use olm_runtime::{SystemClock, Watch};
+use olm_runtime::SystemClock;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -49,14 +49,11 @@ impl Odd {
         let odd = self.clone();
         let client = scripted::client(move |asked| odd.answer(asked));
         OperatorReconciler {
-            operators: Watch::all(client.clone()).cached().0,
-            deployments: Watch::all(client.clone()).cached().0,
-            catalogs: watch::Sender::new(Arc::default()).subscribe(),
-            facts: watch::Sender::new(None).subscribe(),
+            decisions: watch::Sender::new(None).subscribe(),
+            wake: Arc::default(),
             status: StatusWriter::new(client.clone(), "test").owning_conditions(&CONDITIONS),
             events: Events::new(client.clone(), "test", "one"),
             client,
-            mode: EdgeMode::Catalog,
         }
     }
 }

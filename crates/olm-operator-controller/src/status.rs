@@ -14,15 +14,19 @@
 
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::conditions::{self, operator as reasons};
-use olm_api::operator::BundleIdentity;
+use olm_api::names::BUNDLE_DEPLOYMENT_NAME_MAX;
+use olm_api::operator::{BundleIdentity, Dependant, Dependency, Operator};
 
+use crate::decide::deprecation::Deprecations;
+use crate::decide::{Answer, Decision};
+use crate::phase::observe::Observed;
 use crate::{deployment, messages};
 
 /// What came of choosing a bundle.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Resolution {
-    /// `spec.version` is no range.
-    InvalidSpec,
+    /// The spec cannot be followed; why, where it is not `spec.version`.
+    InvalidSpec(Option<String>),
     /// No bundle can be chosen; why.
     Refused(String),
     /// This one was chosen.
@@ -36,6 +40,10 @@ pub(crate) enum Handover {
     NotAttempted,
     /// It could not be; why.
     Failed(String),
+    /// It could not be just now, and is tried again; why.
+    Failing(String),
+    /// Something has to be there before; what.
+    Waiting(Vec<String>),
     /// The BundleDeployment holds it.
     Done(Box<BundleDeployment>),
 }
@@ -44,9 +52,93 @@ pub(crate) enum Handover {
 #[derive(Clone, Debug)]
 pub(crate) struct Findings {
     pub(crate) resolution: Resolution,
+    /// Why the bundle is not a better one.
+    pub(crate) held_back: Vec<String>,
     pub(crate) handover: Handover,
     /// The bundle that runs.
     pub(crate) installed: Option<BundleIdentity>,
+    /// The Operator's BundleDeployment as it is now.
+    pub(crate) deployment: Option<BundleDeployment>,
+    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) required_by: Vec<Dependant>,
+    /// What waits for approval.
+    pub(crate) pending: Option<BundleIdentity>,
+    /// Whether nothing is to be decided.
+    pub(crate) suspended: bool,
+    /// Whether no BundleDeployment can have the Operator's name.
+    pub(crate) nameless: bool,
+    /// `None` where no catalog says anything of the package.
+    pub(crate) deprecations: Option<Deprecations>,
+}
+
+impl Findings {
+    pub(crate) fn new(
+        operator: &Operator,
+        observed: &Observed,
+        decision: &Decision,
+        handover: Handover,
+    ) -> Self {
+        let name = operator.metadata.name.as_deref().unwrap_or_default();
+        let resolution = match &decision.answer {
+            Answer::InvalidSpec(why) => Resolution::InvalidSpec(why.clone()),
+            Answer::NotYet => Resolution::Refused(String::new()),
+            Answer::Refused(why) => Resolution::Refused(why.clone()),
+            Answer::Chosen(wanted) => Resolution::Chosen(wanted.identity.clone()),
+        };
+        Self {
+            resolution,
+            held_back: decision.held_back.clone(),
+            dependencies: decision.dependencies.clone(),
+            required_by: decision.required_by.clone(),
+            pending: decision.pending.clone(),
+            suspended: operator.spec.suspend,
+            nameless: name.len() > BUNDLE_DEPLOYMENT_NAME_MAX,
+            deprecations: decision.deprecations.clone(),
+            ..Self::observed(observed, operator, handover)
+        }
+    }
+
+    /// What is told of an Operator that cannot be read.
+    pub(crate) fn refused(operator: &Operator, observed: &Observed, why: String) -> Self {
+        let status = operator.status.clone().unwrap_or_default();
+        Self {
+            resolution: Resolution::Refused(why),
+            required_by: status.required_by,
+            ..Self::observed(observed, operator, Handover::NotAttempted)
+        }
+    }
+
+    fn observed(observed: &Observed, operator: &Operator, handover: Handover) -> Self {
+        let own = |found: &&BundleDeployment| deployment::is_controlled_by(found, operator);
+        let before = observed.deployment.as_ref().filter(own).cloned();
+        let deployment = match &handover {
+            Handover::Done(deployment) => Some((**deployment).clone()),
+            _ => before,
+        };
+        Self {
+            resolution: Resolution::InvalidSpec(None),
+            held_back: Vec::new(),
+            handover,
+            installed: observed.installed().cloned(),
+            deployment,
+            dependencies: Vec::new(),
+            required_by: Vec::new(),
+            pending: None,
+            suspended: false,
+            nameless: false,
+            deprecations: None,
+        }
+    }
+
+    /// Whether the bundle that was chosen is the one that runs.
+    fn has_arrived(&self) -> bool {
+        match (&self.resolution, &self.installed) {
+            (Resolution::Chosen(chosen), Some(running)) => {
+                chosen.name == running.name && chosen.image == running.image
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One condition, without the time and the generation.
@@ -60,18 +152,34 @@ pub(crate) struct Verdict {
 
 /// The conditions of an Operator; one that is not among them is to be absent.
 pub(crate) fn verdicts(findings: &Findings) -> Vec<Verdict> {
-    let resolved = resolved(&findings.resolution);
+    let resolved = resolved(findings);
     let installed = installed(findings);
+    let progressing = progress::progressing(findings);
     let mut verdicts = vec![ready(findings, &resolved, &installed)];
-    // A range that is none cannot become one by waiting.
-    if findings.resolution == Resolution::InvalidSpec {
+    // What cannot be followed cannot become right by waiting.
+    let is_stalled = match &findings.resolution {
+        Resolution::InvalidSpec(_) => Some(&resolved),
+        Resolution::Chosen(_) if findings.nameless => Some(&installed),
+        _ => None,
+    };
+    if let Some(verdict) = is_stalled {
         verdicts.push(Verdict {
             kind: conditions::STALLED,
             status: "True",
-            ..resolved.clone()
+            ..verdict.clone()
         });
     }
-    verdicts.extend([resolved, installed]);
+    verdicts.extend([
+        resolved,
+        installed,
+        progressing,
+        progress::healthy(findings),
+    ]);
+    let deprecations = findings.deprecations.as_ref();
+    verdicts.extend(deprecated::verdicts(
+        deprecations,
+        findings.installed.is_some(),
+    ));
     verdicts
 }
 
@@ -89,13 +197,7 @@ fn ready(findings: &Findings, resolved: &Verdict, installed: &Verdict) -> Verdic
     if installed.status != "True" {
         return not_ready(installed);
     }
-    let arrived = match (&findings.resolution, &findings.installed) {
-        (Resolution::Chosen(chosen), Some(running)) => {
-            chosen.name == running.name && chosen.image == running.image
-        }
-        _ => false,
-    };
-    if !arrived {
+    if !findings.has_arrived() {
         // What runs is in order; it is not yet what was chosen.
         return Verdict {
             reason: reasons::INSTALLATION_STATUS_UNKNOWN,
@@ -119,18 +221,18 @@ fn ready(findings: &Findings, resolved: &Verdict, installed: &Verdict) -> Verdic
     }
 }
 
-fn resolved(resolution: &Resolution) -> Verdict {
-    let (status, reason, message) = match resolution {
-        Resolution::InvalidSpec => (
+fn resolved(findings: &Findings) -> Verdict {
+    let (status, reason, message) = match &findings.resolution {
+        Resolution::InvalidSpec(why) => (
             "Unknown",
             reasons::RESOLUTION_UNKNOWN,
-            messages::RESOLUTION_SPEC_INVALID.to_owned(),
+            messages::with_cause(messages::RESOLUTION_SPEC_INVALID, why.as_deref()),
         ),
         Resolution::Refused(why) => ("False", reasons::RESOLUTION_FAILED, why.clone()),
         Resolution::Chosen(bundle) => (
             "True",
             reasons::SUCCESS,
-            messages::resolved_to(&bundle.image),
+            messages::resolved_to(&bundle.image) + &messages::held_back(&findings.held_back),
         ),
     };
     Verdict {
@@ -176,29 +278,37 @@ fn installed_parts(findings: &Findings) -> (&'static str, &'static str, String) 
                     }
                     (false, _) => {
                         if let Some(next) = deployment::requested(deployment) {
-                            let trouble = trouble(deployment).unwrap_or_else(progress);
+                            let trouble = trouble(deployment).unwrap_or_else(waiting);
                             message.push_str(&messages::moving_to(&next, &trouble));
                         }
                     }
                     _ => {}
                 }
             }
-            (Resolution::Chosen(next), Handover::Failed(why)) if next.image != running.image => {
+            (Resolution::Chosen(next), Handover::Failed(why) | Handover::Failing(why))
+                if next.image != running.image =>
+            {
                 message.push_str(&messages::moving_to(next, why));
+            }
+            (Resolution::Chosen(next), Handover::Waiting(waits)) => {
+                message.push_str(&messages::moving_to(next, &messages::waiting(waits)));
             }
             _ => {}
         }
         return ("True", reasons::SUCCESS, message);
     }
     match (&findings.resolution, &findings.handover) {
-        (Resolution::InvalidSpec, _) => unknown(messages::INSTALLATION_SPEC_INVALID),
+        (Resolution::InvalidSpec(_), _) => unknown(messages::INSTALLATION_SPEC_INVALID),
         (Resolution::Refused(_), _) | (_, Handover::NotAttempted) => {
             unknown(messages::INSTALLATION_RESOLUTION_FAILED)
         }
-        (_, Handover::Failed(why)) => ("False", reasons::INSTALLATION_FAILED, why.clone()),
+        (_, Handover::Waiting(waits)) => unknown(&messages::waiting(waits)),
+        (_, Handover::Failed(why) | Handover::Failing(why)) => {
+            ("False", reasons::INSTALLATION_FAILED, why.clone())
+        }
         (_, Handover::Done(deployment)) => {
             match deployment::condition(deployment, conditions::INSTALLED) {
-                Some(condition) if condition.status == "True" => unknown(&progress()),
+                Some(condition) if condition.status == "True" => unknown(&waiting()),
                 Some(condition) => (
                     "False",
                     reasons::INSTALLATION_FAILED,
@@ -217,7 +327,7 @@ fn installed_parts(findings: &Findings) -> (&'static str, &'static str, String) 
     }
 }
 
-fn progress() -> String {
+fn waiting() -> String {
     "waiting for the bundledeployment".to_owned()
 }
 
@@ -234,6 +344,9 @@ fn trouble(deployment: &BundleDeployment) -> Option<String> {
         .find(|condition| condition.status != "True")
         .map(|condition| condition.message.clone())
 }
+
+mod deprecated;
+mod progress;
 
 #[cfg(test)]
 #[path = "status_tests.rs"]

@@ -28,8 +28,7 @@ fn handed_over(version: &str, conditions: &[(&str, &str, &str)]) -> Handover {
     );
     let wanted = Wanted {
         identity: bundle(version),
-        media_type: None,
-        apis: Vec::new(),
+        ..Wanted::default()
     };
     let mut deployment = deployment::desired(&operator, &wanted).unwrap();
     deployment.metadata.generation = Some(1);
@@ -51,13 +50,22 @@ fn handed_over(version: &str, conditions: &[(&str, &str, &str)]) -> Handover {
     Handover::Done(Box::new(deployment))
 }
 
-fn row(resolution: Resolution, handover: Handover, installed: Option<&str>) -> (String, String) {
-    let findings = Findings {
+fn findings(resolution: Resolution, handover: Handover, installed: Option<&str>) -> Findings {
+    let operator = Operator::new("p", OperatorSpec::default());
+    let observed = Observed::default();
+    Findings {
         resolution,
-        handover,
         installed: installed.map(bundle),
-    };
-    let verdicts = verdicts(&findings);
+        deployment: match &handover {
+            Handover::Done(deployment) => Some((**deployment).clone()),
+            _ => None,
+        },
+        ..Findings::observed(&observed, &operator, handover)
+    }
+}
+
+fn row(resolution: Resolution, handover: Handover, installed: Option<&str>) -> (String, String) {
+    let verdicts = verdicts(&findings(resolution, handover, installed));
     let text = |kind: &str| {
         let found = verdicts
             .iter()
@@ -71,7 +79,7 @@ fn row(resolution: Resolution, handover: Handover, installed: Option<&str>) -> (
 #[test]
 fn a_text_that_is_no_range_leaves_both_unknown() {
     assert_eq!(
-        row(Resolution::InvalidSpec, Handover::NotAttempted, None),
+        row(Resolution::InvalidSpec(None), Handover::NotAttempted, None),
         (
             "Unknown/ResolutionUnknown: validation has not been attempted as spec is invalid"
                 .to_owned(),
@@ -172,12 +180,7 @@ fn a_bundle_in_trouble_does_not_hide_that_its_release_runs() {
 #[test]
 fn ready_means_that_what_was_chosen_runs() {
     let ready = |resolution: Resolution, handover: Handover, installed: Option<&str>| {
-        let findings = Findings {
-            resolution,
-            handover,
-            installed: installed.map(bundle),
-        };
-        let verdicts = verdicts(&findings);
+        let verdicts = verdicts(&findings(resolution, handover, installed));
         let stalled = verdicts.iter().any(|verdict| verdict.kind == "Stalled");
         let found = verdicts
             .iter()
@@ -209,7 +212,7 @@ fn ready_means_that_what_was_chosen_runs() {
         ("False", "ResolutionFailed", false)
     );
     assert_eq!(
-        ready(Resolution::InvalidSpec, Handover::NotAttempted, None),
+        ready(Resolution::InvalidSpec(None), Handover::NotAttempted, None),
         ("False", "ResolutionUnknown", true)
     );
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
-use super::{Cache, Content, Fetcher, Snapshot, Unread};
+use super::{Cache, Content, Fetcher, Known, Snapshot, Unread};
 
 /// Delay before the second attempt; it doubles to [`SLOWEST`].
 const FIRST: Duration = Duration::from_millis(500);
@@ -37,6 +37,7 @@ struct Wanted {
     url: String,
     digest: String,
     priority: i32,
+    labels: BTreeMap<String, String>,
 }
 
 /// The content that is wanted of a catalog; the task that loads it ends with this.
@@ -116,6 +117,7 @@ impl Loader {
                     url: status.content_url.clone()?,
                     digest: status.content_digest.clone()?,
                     priority: catalog.spec.priority,
+                    labels: catalog.labels().clone(),
                 };
                 Some((catalog.name_any(), wanted))
             })
@@ -136,6 +138,7 @@ impl Loader {
         }
         for (name, wanted) in wanted {
             self.prefer(&name, wanted.priority);
+            self.label(&name, &wanted.labels);
             // What was read once is not read again from elsewhere.
             if self.loads.get(&name).is_some_and(|load| {
                 load.wanted.digest == wanted.digest
@@ -213,6 +216,26 @@ impl Loader {
                 if let Some(content) = &mut known.content {
                     Arc::make_mut(content).model.priority = priority;
                 }
+            });
+        }
+    }
+
+    /// Takes the labels of a catalog over, which may change without its content.
+    fn label(&mut self, name: &str, labels: &BTreeMap<String, String>) {
+        let changes = {
+            let current = self.snapshot.borrow();
+            let known = current.catalogs.get(name);
+            known.map_or(!labels.is_empty(), |known| known.labels != *labels)
+        };
+        if changes {
+            self.change(|snapshot| {
+                let known = snapshot.catalogs.entry(name.to_owned());
+                // Nothing is known of a new one yet.
+                let known = known.or_insert_with(|| Known {
+                    unread: Some(Unread::Loading),
+                    ..Known::default()
+                });
+                known.labels.clone_from(labels);
             });
         }
     }

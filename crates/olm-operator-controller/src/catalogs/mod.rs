@@ -34,6 +34,8 @@ pub(crate) struct Known {
     pub(crate) content: Option<Arc<Content>>,
     /// Why the content that the Catalog has now is not read.
     pub(crate) unread: Option<Unread>,
+    /// The labels of the Catalog.
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// Why the content of a catalog is not read.
@@ -55,7 +57,8 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn offers(&self, package: &str) -> bool {
+    /// Whether it has bundles of that package.
+    pub(crate) fn offers(&self, package: &str) -> bool {
         self.model
             .package(package)
             .is_some_and(|package| !package.bundles.is_empty())
@@ -68,23 +71,15 @@ impl Snapshot {
         self.contents().map(|(_, content)| &content.model).collect()
     }
 
-    /// The first catalog whose present content is not read and which may offer `package`: its last
-    /// known content did, or nothing is known of it.
-    pub(crate) fn unread(&self, package: &str) -> Option<(&str, &Unread)> {
+    /// The first catalog by name whose present content is not read and for which `matters` holds;
+    /// it is told the name and the content that was read last, if any was.
+    pub(crate) fn unread_where(
+        &self,
+        matters: impl Fn(&str, Option<&Content>) -> bool,
+    ) -> Option<(&str, &Unread)> {
         self.catalogs.iter().find_map(|(name, known)| {
             let unread = known.unread.as_ref()?;
-            let offered = known.content.as_ref().is_none_or(|c| c.offers(package));
-            offered.then_some((name.as_str(), unread))
-        })
-    }
-
-    /// The first catalog that offered `package` when it was last read, and whose present content is
-    /// not read.
-    pub(crate) fn unread_offer(&self, package: &str) -> Option<(&str, &Unread)> {
-        self.catalogs.iter().find_map(|(name, known)| {
-            let unread = known.unread.as_ref()?;
-            let offered = known.content.as_ref().is_some_and(|c| c.offers(package));
-            offered.then_some((name.as_str(), unread))
+            matters(name, known.content.as_deref()).then_some((name.as_str(), unread))
         })
     }
 

@@ -101,8 +101,7 @@ mod tests {
                 catalog: None,
                 image: "r/etcd:1".to_owned(),
             },
-            media_type: None,
-            apis: Vec::new(),
+            ..Wanted::default()
         };
         for code in [400, 403, 404, 409, 422, 429, 500] {
             let client = scripted::client(move |_| scripted::refusal(code, "a webhook says no"));

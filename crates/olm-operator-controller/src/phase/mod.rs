@@ -1,6 +1,4 @@
-//! The steps of a pass, in order: observe what is there, resolve what is asked for, hand it over.
+//! The steps of a pass, in order: observe what is there, and hand over what was decided.
 
 pub(crate) mod handover;
 pub(crate) mod observe;
-pub(crate) mod resolve;
-mod rivals;

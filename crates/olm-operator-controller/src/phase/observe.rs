@@ -6,6 +6,7 @@ use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::operator::{BundleIdentity, Operator, OperatorStatus};
 
+use crate::decide::there::{Basis, There};
 use crate::deployment;
 use crate::error::PassError;
 
@@ -14,14 +15,26 @@ use crate::error::PassError;
 pub(crate) struct Observed {
     /// The BundleDeployment of the Operator's name, whoever owns it.
     pub(crate) deployment: Option<BundleDeployment>,
-    /// The bundle that runs, if the BundleDeployment is the Operator's.
-    pub(crate) installed: Option<BundleIdentity>,
+    /// What is there for the Operator.
+    pub(crate) there: There,
+}
+
+impl Observed {
+    /// The bundle that runs.
+    pub(crate) fn installed(&self) -> Option<&BundleIdentity> {
+        self.there.running.as_ref().map(|running| &running.identity)
+    }
+
+    /// What a decision about the Operator has to rest on.
+    pub(crate) fn basis(&self, operator: &Operator) -> Basis {
+        Basis::new(operator, self.deployment.as_ref(), &self.there)
+    }
 }
 
 /// Looks at the cluster.
 ///
-/// Both objects are read from the API server and not from a cache: what is decided next must not
-/// rest on a state that this controller itself has already changed.
+/// Both objects are read from the API server and not from a cache: what is done next must not rest on
+/// a state that this controller itself has already changed.
 ///
 /// # Errors
 ///
@@ -37,37 +50,25 @@ pub(crate) async fn observe(client: &Client, operator: &Operator) -> Result<Obse
     let Some(found) = deployments.get_opt(&name).await.map_err(read)? else {
         return Ok(Observed::default());
     };
-    if !deployment::is_controlled_by(&found, operator) {
-        return Ok(Observed {
-            deployment: Some(found),
-            installed: None,
-        });
-    }
-    let installed = if deployment::is_installed(&found) {
-        deployment::requested(&found)
-    } else if let Some(active) = deployment::active_bundle(&found) {
-        let bundles = Api::<Bundle>::all(client.clone());
-        let read = |source| PassError::Read {
-            what: "bundle",
-            name: active.to_owned(),
-            source,
-        };
-        let bundle = bundles.get_opt(active).await.map_err(read)?;
-        let before = operator
-            .status
-            .as_ref()
-            .and_then(|status| status.installed.clone());
-        match bundle.as_ref().and_then(deployment::of_bundle) {
-            // Where it came from stands only on the Operator once the BundleDeployment moved on.
-            Some(identity) => Some(with_origin(identity, before.as_ref())),
-            None => before,
+    let moving = Some(&found)
+        .filter(|found| deployment::is_controlled_by(found, operator))
+        .filter(|found| !deployment::is_installed(found));
+    let bundle = match moving.and_then(deployment::active_bundle) {
+        Some(active) => {
+            let bundles = Api::<Bundle>::all(client.clone());
+            let read = |source| PassError::Read {
+                what: "bundle",
+                name: active.to_owned(),
+                source,
+            };
+            bundles.get_opt(active).await.map_err(read)?
         }
-    } else {
-        None
+        None => None,
     };
+    let there = There::new(operator, Some(&found), |_| bundle.map(std::sync::Arc::new));
     Ok(Observed {
         deployment: Some(found),
-        installed,
+        there,
     })
 }
 
@@ -92,14 +93,4 @@ pub(crate) async fn status_of(
     Ok(found
         .and_then(|object| object.data.get("status").cloned())
         .and_then(|status| serde_json::from_value(status).ok()))
-}
-
-/// Adds catalog and channel, where `before` speaks of the same bundle.
-fn with_origin(identity: BundleIdentity, before: Option<&BundleIdentity>) -> BundleIdentity {
-    match before {
-        Some(before) if before.name == identity.name && before.image == identity.image => {
-            before.clone()
-        }
-        _ => identity,
-    }
 }

@@ -128,7 +128,7 @@ impl From<&Bundle> for Declared {
     fn from(bundle: &Bundle) -> Self {
         Self {
             requires: bundle.requires.clone().unwrap_or_default(),
-            provides: bundle.provides.clone(),
+            provides: bundle.provides.to_vec(),
             labels: bundle.labels.clone(),
             properties: bundle.properties.clone(),
         }
