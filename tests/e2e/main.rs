@@ -10,6 +10,7 @@
 mod bad_input;
 mod catalog_swaps;
 mod crash;
+mod decisions;
 mod dependencies;
 mod harness;
 mod kills;

@@ -22,6 +22,8 @@ pub struct Version {
     pub version: String,
     /// Whether it has a validating admission webhook for its own kind.
     pub webhook: bool,
+    /// Whether there is no node for its Deployment.
+    nowhere: bool,
     /// Packages that it requires: name and range.
     pub requires: Vec<(String, String)>,
     /// More objects in its `manifests` folder: file name and content.
@@ -57,6 +59,13 @@ impl Version {
     #[must_use]
     pub fn supporting(mut self, modes: &[&str]) -> Self {
         self.modes = modes.iter().map(|mode| (*mode).to_owned()).collect();
+        self
+    }
+
+    /// The same with a Deployment for which there is no node.
+    #[must_use]
+    pub fn never_ready(mut self) -> Self {
+        self.nowhere = true;
         self
     }
 
@@ -204,6 +213,11 @@ impl Package {
                 }},
             },
         });
+        if version.nowhere {
+            let deployment = &mut csv["spec"]["install"]["spec"]["deployments"][0];
+            deployment["spec"]["template"]["spec"]["nodeSelector"] =
+                json!({"example.com/place": "nowhere"});
+        }
         if version.webhook {
             csv["spec"]["webhookdefinitions"] = json!([{
                 "type": "ValidatingAdmissionWebhook", "generateName": format!("v.{}", self.group()),

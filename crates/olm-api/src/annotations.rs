@@ -26,6 +26,10 @@ pub const PROVIDED_APIS: &str = "operators.operatorframework.io/provided-apis";
 /// runs is judged by what it declared when it was installed.
 pub const DECLARED: &str = "operators.operatorframework.io/declared";
 
+/// On a BundleDeployment: when the bundle that it asks for was asked for in this way first. The
+/// Operator's progressDeadline counts from then.
+pub const REQUESTED_AT: &str = "operators.operatorframework.io/requested-at";
+
 /// Any change of this annotation on a Bundle lets its source be resolved again.
 pub const REFRESH: &str = "core.rukpak.io/refresh";
 

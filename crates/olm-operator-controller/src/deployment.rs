@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference};
 use kube::{Resource, ResourceExt};
 use olm_api::bundle::{Bundle, BundleSource, BundleSpec, ImageSource};
@@ -204,6 +205,26 @@ pub(crate) fn recorded(deployment: &BundleDeployment) -> Option<Wanted> {
 /// The bundle that the Bundle `bundle` was made for, with all that is recorded of it.
 pub(crate) fn recorded_of(bundle: &Bundle) -> Option<Wanted> {
     recorded_in(bundle.annotations(), &bundle.spec)
+}
+
+/// When what the BundleDeployment asks for was asked for first.
+pub(crate) fn requested_at(deployment: &BundleDeployment) -> Option<Timestamp> {
+    let text = deployment.annotations().get(annotations::REQUESTED_AT)?;
+    text.parse().ok()
+}
+
+/// Notes in `desired` when it was asked for first: `now`, unless `current` asks for the same.
+pub(crate) fn note_time(
+    desired: &mut BundleDeployment,
+    current: Option<&BundleDeployment>,
+    now: Timestamp,
+) {
+    let before = current
+        .filter(|current| current.spec == desired.spec)
+        .and_then(requested_at);
+    let time = before.unwrap_or(now);
+    let key = annotations::REQUESTED_AT.to_owned();
+    desired.annotations_mut().insert(key, time.to_string());
 }
 
 /// Whether `current` already holds everything that `desired` asks for.

@@ -2,7 +2,7 @@
 //!
 //! They are those of the upstream controller, to the letter, unless a comment says otherwise.
 
-use olm_api::operator::BundleIdentity;
+use olm_api::operator::{BundleIdentity, FailedUpgrade};
 
 /// `Resolved` when `spec.version` is no range.
 pub(crate) const RESOLUTION_SPEC_INVALID: &str =
@@ -35,6 +35,23 @@ pub(crate) const HEALTH_UNKNOWN: &str = "the bundledeployment does not say wheth
 /// A text with its cause, if there is one.
 pub(crate) fn with_cause(text: &str, cause: Option<&str>) -> String {
     cause.map_or_else(|| text.to_owned(), |cause| format!("{text}: {cause}"))
+}
+
+/// `Progressing` when what was asked for was not there in time.
+pub(crate) fn overdue(bundle: &BundleIdentity, deadline: &str, why: &str) -> String {
+    format!(
+        "{} {} is not installed and healthy after {deadline}: {why}",
+        bundle.package, bundle.version
+    )
+}
+
+/// `Progressing` once an upgrade was taken back.
+pub(crate) fn rolled_back(failed: &FailedUpgrade) -> String {
+    format!(
+        "the upgrade to {} {} failed and was taken back, and is not tried again until the spec \
+         changes or there is another one: {}",
+        failed.bundle.package, failed.bundle.version, failed.message
+    )
 }
 
 /// `Progressing` while an upgrade waits for approval.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use olm_api::conditions;
 use olm_api::operator::{BundleIdentity, Operator, OperatorSpec, OperatorStatus};
@@ -14,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use crate::decide::task::Latest;
-use crate::decide::there::is_same;
+use crate::decide::there::{self, is_same};
 use crate::decide::{Answer, Decision};
 use crate::dependency::{self, Made};
 use crate::error::PassError;
@@ -77,7 +78,7 @@ impl Reconciler for OperatorReconciler {
         if decision.answer == Answer::NotYet {
             return Ok(Action::AwaitChange);
         }
-        let (handover, failure) = match self.act(&operator, &observed, decision).await {
+        let (handover, failure) = match self.act(&operator, &observed, decision, pass.now()).await {
             Ok(handover) => (handover, None),
             Err(error) => {
                 let why = olm_runtime::Chain(&error).to_string();
@@ -87,15 +88,22 @@ impl Reconciler for OperatorReconciler {
         // An Operator that could not be made may be able to be without anything that is watched here
         // having changed.
         let blocked = !decision.makes.is_empty();
-        let findings = Findings::new(&operator, &observed, decision, handover);
+        let mut findings = Findings::new(&operator, &observed, decision, handover);
+        let left = findings.take_time(&operator, pass.now());
+        let rolls_back = findings.failed.is_some();
         self.report(&operator, &findings, pass).await?;
         if let Some(failure) = failure {
             return Err(failure);
         }
-        Ok(if blocked {
-            Action::RequeueAfter(IN_THE_WAY)
-        } else {
-            Action::AwaitChange
+        if rolls_back && there::failed_upgrade(&operator).is_none() {
+            // The next decision leaves it out.
+            self.wake.notify_one();
+            return Ok(Action::RequeueAfter(CATCH_UP));
+        }
+        Ok(match left {
+            _ if blocked => Action::RequeueAfter(IN_THE_WAY),
+            Some(left) => Action::RequeueAfter(left),
+            None => Action::AwaitChange,
         })
     }
 
@@ -130,6 +138,7 @@ impl OperatorReconciler {
         operator: &Operator,
         observed: &Observed,
         decision: &Decision,
+        now: Timestamp,
     ) -> Result<Handover, PassError> {
         if dependency::is_made(operator) {
             let required_by = decision.required_by.iter();
@@ -155,7 +164,7 @@ impl OperatorReconciler {
             return Ok(Handover::Waiting(waits));
         }
         let current = observed.deployment.as_ref();
-        hand_over(&self.client, operator, current, wanted).await
+        hand_over(&self.client, operator, current, wanted, now).await
     }
 
     /// Writes the status, and tells people what changed.
@@ -200,6 +209,16 @@ impl OperatorReconciler {
             info!(bundle = installed.name, "bundle installed");
             self.events
                 .normal(operator, "Installed", "Install", &note)
+                .await;
+        }
+        if before.failed_upgrade.is_none()
+            && let Some(failed) = &after.failed_upgrade
+        {
+            let bundle = describe(&failed.bundle);
+            let note = format!("{bundle} is taken back: {}", failed.message);
+            warn!(bundle = failed.bundle.name, "upgrade failed");
+            self.events
+                .warning(operator, "UpgradeFailed", "RollBack", &note)
                 .await;
         }
         // That something is under way is no news; that it cannot go on is.
@@ -268,7 +287,7 @@ fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> Op
         dependencies: findings.dependencies.clone(),
         required_by: findings.required_by.clone(),
         pending_upgrade: findings.pending.clone(),
-        failed_upgrade: None,
+        failed_upgrade: findings.failed.clone(),
         observed_generation: generation,
         conditions: list,
     }

@@ -12,13 +12,21 @@
 //! What runs is never hidden by what is asked for: `installed` and `installedBundleResource` stand
 //! as long as something is installed.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use olm_api::bundle_deployment::BundleDeployment;
 use olm_api::conditions::{self, operator as reasons};
 use olm_api::names::BUNDLE_DEPLOYMENT_NAME_MAX;
-use olm_api::operator::{BundleIdentity, Dependant, Dependency, Operator};
+use olm_api::operator::{
+    BundleIdentity, Dependant, Dependency, FailedUpgrade, Operator, RollbackOnFailure,
+};
+use olm_runtime::GoDuration;
 
 use crate::decide::deprecation::Deprecations;
-use crate::decide::{Answer, Decision};
+use crate::decide::there::{failed_upgrade, is_same};
+use crate::decide::{Answer, Decision, progress_deadline};
 use crate::phase::observe::Observed;
 use crate::{deployment, messages};
 
@@ -67,6 +75,10 @@ pub(crate) struct Findings {
     pub(crate) suspended: bool,
     /// Whether no BundleDeployment can have the Operator's name.
     pub(crate) nameless: bool,
+    /// The upgrade that failed and is left out.
+    pub(crate) failed: Option<FailedUpgrade>,
+    /// What was not installed and healthy in time, and why.
+    pub(crate) overdue: Option<String>,
     /// `None` where no catalog says anything of the package.
     pub(crate) deprecations: Option<Deprecations>,
 }
@@ -126,8 +138,56 @@ impl Findings {
             pending: None,
             suspended: false,
             nameless: false,
+            failed: None,
+            overdue: None,
             deprecations: None,
         }
+    }
+
+    /// Looks at the time: what was asked for has to be installed and healthy within the deadline.
+    /// Answers what is left of it.
+    pub(crate) fn take_time(&mut self, operator: &Operator, now: Timestamp) -> Option<Duration> {
+        // Another bundle than the failed one was chosen: that one need not be remembered.
+        let chosen = match &self.resolution {
+            Resolution::Chosen(chosen) => Some(chosen),
+            _ => None,
+        };
+        self.failed = failed_upgrade(operator).cloned().filter(|failed| {
+            chosen.is_none_or(|chosen| {
+                let runs = |running: &BundleIdentity| is_same(running, chosen);
+                is_same(&failed.bundle, chosen) || self.installed.as_ref().is_some_and(runs)
+            })
+        });
+        let Handover::Done(deployment) = &self.handover else {
+            return None;
+        };
+        if deployment::is_installed(deployment) {
+            return None;
+        }
+        let deadline = progress_deadline(&operator.spec).ok()?;
+        let begun = deployment::requested_at(deployment)?;
+        let end = begun.checked_add(deadline).ok()?;
+        if now < end {
+            // A little later, so that the next look is certainly behind the end.
+            let left = now.duration_until(end).unsigned_abs();
+            return Some(left + Duration::from_millis(10));
+        }
+        let asked = deployment::requested(deployment)?;
+        let why = trouble(deployment).unwrap_or_else(waiting);
+        let text = messages::overdue(&asked, &GoDuration::from(deadline).to_string(), &why);
+        let automatic = operator.spec.rollback_on_failure == RollbackOnFailure::Automatic;
+        let running = self.installed.as_ref();
+        let is_upgrade = running.is_some_and(|running| !is_same(running, &asked));
+        if automatic && is_upgrade && !operator.spec.suspend {
+            self.failed.get_or_insert(FailedUpgrade {
+                bundle: asked,
+                message: why,
+                time: Time(now),
+                generation: operator.metadata.generation,
+            });
+        }
+        self.overdue = Some(text);
+        None
     }
 
     /// Whether the bundle that was chosen is the one that runs.
@@ -160,6 +220,7 @@ pub(crate) fn verdicts(findings: &Findings) -> Vec<Verdict> {
     let is_stalled = match &findings.resolution {
         Resolution::InvalidSpec(_) => Some(&resolved),
         Resolution::Chosen(_) if findings.nameless => Some(&installed),
+        Resolution::Chosen(_) if findings.overdue.is_some() => Some(&progressing),
         _ => None,
     };
     if let Some(verdict) = is_stalled {

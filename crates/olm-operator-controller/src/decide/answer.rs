@@ -159,6 +159,12 @@ impl<'a> Group<'a> {
     }
 
     fn answer(&self, seen: &Seen<'_>, wish: &Wish) -> Answer {
+        // Where nothing is to be decided, the last decision stays.
+        let asked = seen.there.asked.as_ref().filter(|_| wish.spec.suspend);
+        let asked = asked.filter(|asked| asked.identity.package == wish.spec.package_name);
+        if let Some(asked) = asked {
+            return Answer::Chosen(Box::new(asked.clone()));
+        }
         let catalogs = &self.cluster.catalogs;
         let package = &wish.spec.package_name;
         if !wish.spec.suspend
@@ -338,9 +344,15 @@ fn identity(bundle: &Bundle, wish: &Wish) -> BundleIdentity {
     }
 }
 
-/// What runs, as the answer, if it is what the Operator asks for.
+/// What is being installed or runs, as the answer, if it is what the Operator asks for.
 fn keep(seen: &Seen<'_>, wish: &Wish) -> Option<Answer> {
-    let running = seen.there.running.as_ref()?;
+    let there = &seen.there;
+    let asked = there.asked.as_ref().filter(|_| !there.failed);
+    let mut known = [asked, there.running.as_ref()].into_iter().flatten();
+    known.find_map(|known| keep_one(known, wish))
+}
+
+fn keep_one(running: &Wanted, wish: &Wish) -> Option<Answer> {
     let (installed, spec) = (&running.identity, &wish.spec);
     let version = Version::parse_strict(&installed.version).ok()?;
     let in_range = match spec.version.as_deref() {

@@ -29,6 +29,7 @@ use crate::deployment::{self, Wanted};
 use deprecation::Deprecations;
 use solve::{Asked, Solved, solve};
 use there::{Basis, There};
+pub(crate) use wish::progress_deadline;
 use wish::{Invalid, Wish};
 
 /// Everything that decisions depend on.
@@ -255,7 +256,7 @@ fn see<'a>(cluster: &'a Cluster, models: &[&Catalog]) -> (BTreeMap<String, Seen<
                 Some(holder) if *holder != name => Role::Rival(holder.clone()),
                 _ => {
                     wish.stands |= unread::offering(&cluster.catalogs, &wish).is_some();
-                    wish.avoid = avoided(operator);
+                    wish.avoid = avoided(operator, models);
                     let place = add(wish, &there);
                     let wish = &mut wishes[place];
                     if !wish.stands {
@@ -304,15 +305,21 @@ fn standing(name: &str, spec: &OperatorSpec) -> Wish {
     }
 }
 
-/// Names of the bundles that are not tried again.
-fn avoided(operator: &Operator) -> Vec<String> {
-    let status = operator.status.as_ref();
-    let failed = status.and_then(|status| status.failed_upgrade.as_ref());
-    let failed = failed.filter(|failed| failed.generation == operator.metadata.generation);
-    failed
-        .map(|failed| failed.bundle.name.clone())
-        .into_iter()
-        .collect()
+/// Names of the bundles that are not tried again. One that is offered under the same name with
+/// another image is another bundle.
+fn avoided(operator: &Operator, models: &[&Catalog]) -> Vec<String> {
+    let Some(failed) = there::failed_upgrade(operator) else {
+        return Vec::new();
+    };
+    let packages = models
+        .iter()
+        .filter_map(|model| model.package(&failed.bundle.package));
+    let named = packages.flat_map(|package| &package.bundles);
+    let mut named = named.filter(|bundle| bundle.name == failed.bundle.name);
+    if named.any(|bundle| bundle.image != failed.bundle.image) {
+        return Vec::new();
+    }
+    vec![failed.bundle.name.clone()]
 }
 
 /// What is installed by BundleDeployments that belong to no Operator.

@@ -2,7 +2,7 @@
 
 use olm_api::bundle::Bundle;
 use olm_api::bundle_deployment::BundleDeployment;
-use olm_api::operator::{BundleIdentity, Operator};
+use olm_api::operator::{BundleIdentity, FailedUpgrade, Operator};
 
 use crate::deployment::{self, Wanted};
 
@@ -73,6 +73,12 @@ pub(crate) fn is_same(one: &BundleIdentity, other: &BundleIdentity) -> bool {
     one.name == other.name && one.image == other.image
 }
 
+/// The upgrade that failed and is not tried again for this generation of the Operator.
+pub(crate) fn failed_upgrade(operator: &Operator) -> Option<&FailedUpgrade> {
+    let failed = operator.status.as_ref()?.failed_upgrade.as_ref()?;
+    (failed.generation == operator.metadata.generation).then_some(failed)
+}
+
 /// What a decision rests on. A decision is acted on only while this holds in the cluster itself, and
 /// not only in what is remembered of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,6 +86,7 @@ pub(crate) struct Basis {
     operator: (Option<String>, Option<i64>),
     deployment: Option<(Option<String>, Option<i64>)>,
     running: Option<(String, String)>,
+    failed: Option<(String, String)>,
 }
 
 impl Basis {
@@ -93,6 +100,8 @@ impl Basis {
             operator: (operator.metadata.uid.clone(), operator.metadata.generation),
             deployment: found.map(|d| (d.metadata.uid.clone(), d.metadata.generation)),
             running: running.map(|identity| (identity.name.clone(), identity.image.clone())),
+            failed: failed_upgrade(operator)
+                .map(|failed| (failed.bundle.name.clone(), failed.bundle.image.clone())),
         }
     }
 }

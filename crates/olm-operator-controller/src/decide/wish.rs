@@ -1,14 +1,16 @@
 //! What an Operator wishes for, as the resolver takes it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kube::ResourceExt;
 use kube::core::{Selector, SelectorExt as _};
 use olm_api::operator::{
-    BundleIdentity, DependencyPolicy, Operator, OperatorSpec, UpgradeApproval,
-    UpgradeConstraintPolicy,
+    BundleIdentity, DEFAULT_PROGRESS_DEADLINE, DependencyPolicy, Operator, OperatorSpec,
+    UpgradeApproval, UpgradeConstraintPolicy,
 };
 use olm_resolver::{Approval, Dependencies, Installed, Member, Policy, Refusal, Request};
+use olm_runtime::{DurationError, GoDuration};
 use olm_semver::Version;
 use olm_semver::masterminds::Constraint;
 
@@ -59,6 +61,8 @@ impl Wish {
             let text = format!("approvedVersion {text:?} is invalid: {error}");
             return Err(Invalid::Other(text));
         }
+        progress_deadline(spec)
+            .map_err(|error| Invalid::Other(format!("progressDeadline is invalid: {error}")))?;
         let created = operator.metadata.creation_timestamp.as_ref();
         Ok(Self {
             name: operator.name_any(),
@@ -126,6 +130,17 @@ impl Wish {
         let names = self.catalogs.as_ref();
         names.is_none_or(|names| names.iter().any(|name| name == catalog))
     }
+}
+
+/// How long an install or upgrade may take.
+///
+/// # Errors
+///
+/// When the spec names no duration.
+pub(crate) fn progress_deadline(spec: &OperatorSpec) -> Result<Duration, DurationError> {
+    let text = spec.progress_deadline.as_deref();
+    let text = text.unwrap_or(DEFAULT_PROGRESS_DEADLINE);
+    Ok(text.parse::<GoDuration>()?.get())
 }
 
 fn range(

@@ -1,5 +1,6 @@
 //! The BundleDeployment is made to hold the chosen bundle.
 
+use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource, ResourceExt};
 use olm_api::bundle_deployment::BundleDeployment;
@@ -26,6 +27,7 @@ pub(crate) async fn hand_over(
     operator: &Operator,
     current: Option<&BundleDeployment>,
     wanted: &Wanted,
+    now: Timestamp,
 ) -> Result<Handover, PassError> {
     let name = operator.name_any();
     if name.len() > names::BUNDLE_DEPLOYMENT_NAME_MAX {
@@ -39,7 +41,7 @@ pub(crate) async fn hand_over(
             owner.as_deref(),
         )));
     }
-    let desired = match deployment::desired(operator, wanted) {
+    let mut desired = match deployment::desired(operator, wanted) {
         Ok(desired) => desired,
         Err(why) => return Ok(Handover::Failed(why)),
     };
@@ -55,6 +57,7 @@ pub(crate) async fn hand_over(
         }
         _ => {}
     }
+    deployment::note_time(&mut desired, current, now);
     let mut body = json!({
         "apiVersion": BundleDeployment::api_version(&()),
         "kind": BundleDeployment::kind(&()),
@@ -105,7 +108,9 @@ mod tests {
         };
         for code in [400, 403, 404, 409, 422, 429, 500] {
             let client = scripted::client(move |_| scripted::refusal(code, "a webhook says no"));
-            let Err(error) = hand_over(&client, &operator, None, &wanted).await else {
+            let Err(error) =
+                hand_over(&client, &operator, None, &wanted, Timestamp::UNIX_EPOCH).await
+            else {
                 panic!("{code} was taken for an outcome")
             };
             assert_eq!(error.retry(), Retry::Backoff);

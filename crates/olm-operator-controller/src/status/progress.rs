@@ -27,6 +27,9 @@ fn parts(findings: &Findings) -> (&'static str, &'static str, String) {
     if let Resolution::Refused(why) = &findings.resolution {
         return ("False", reasons::BLOCKED, why.clone());
     }
+    if let Some(why) = &findings.overdue {
+        return ("False", reasons::PROGRESS_DEADLINE_EXCEEDED, why.clone());
+    }
     match &findings.handover {
         Handover::NotAttempted => ("True", reasons::RETRYING, waiting()),
         Handover::Failed(why) => ("False", reasons::BLOCKED, why.clone()),
@@ -40,6 +43,10 @@ fn parts(findings: &Findings) -> (&'static str, &'static str, String) {
             match trouble {
                 Some(why) if deployment::has_failed(deployment) => ("True", reasons::RETRYING, why),
                 None if findings.has_arrived() => arrived(findings),
+                trouble if findings.failed.is_some() => {
+                    let message = trouble.unwrap_or_else(waiting);
+                    ("True", reasons::ROLLING_BACK, message)
+                }
                 trouble => {
                     let message = trouble.unwrap_or_else(waiting);
                     ("True", reasons::ROLLING_OUT, message)
@@ -50,6 +57,9 @@ fn parts(findings: &Findings) -> (&'static str, &'static str, String) {
 }
 
 fn arrived(findings: &Findings) -> (&'static str, &'static str, String) {
+    if let Some(failed) = &findings.failed {
+        return ("False", reasons::ROLLED_BACK, messages::rolled_back(failed));
+    }
     match &findings.pending {
         Some(pending) => (
             "False",
