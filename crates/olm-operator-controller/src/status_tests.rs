@@ -216,3 +216,92 @@ fn ready_means_that_what_was_chosen_runs() {
         ("False", "ResolutionUnknown", true)
     );
 }
+
+fn told(findings: &Findings, kind: &str) -> String {
+    let verdicts = verdicts(findings);
+    let found = verdicts.iter().find(|verdict| verdict.kind == kind);
+    let found = found.unwrap();
+    format!("{}/{}: {}", found.status, found.reason, found.message)
+}
+
+#[test]
+fn what_catalogs_say_against_it_is_told() {
+    let chosen = Resolution::Chosen(bundle("1.0.0"));
+    let mut findings = findings(chosen, Handover::NotAttempted, Some("1.0.0"));
+    let kinds = [
+        "PackageDeprecated",
+        "ChannelDeprecated",
+        "BundleDeprecated",
+        "Deprecated",
+    ];
+    for kind in kinds {
+        assert_eq!(
+            told(&findings, kind),
+            "Unknown/DeprecationStatusUnknown: deprecation status unknown: catalog data unavailable"
+        );
+    }
+    findings.deprecations = Some(Deprecations::default());
+    assert_eq!(
+        kinds.map(|kind| told(&findings, kind)),
+        [
+            "False/NotDeprecated: package not deprecated",
+            "False/NotDeprecated: channel not deprecated",
+            "False/NotDeprecated: bundle not deprecated",
+            "False/NotDeprecated: not deprecated",
+        ]
+    );
+    findings.deprecations = Some(Deprecations {
+        package: vec!["use q".to_owned()],
+        channels: Vec::new(),
+        bundle: vec!["it leaks".to_owned()],
+    });
+    assert_eq!(
+        kinds.map(|kind| told(&findings, kind)),
+        [
+            "True/Deprecated: use q",
+            "False/NotDeprecated: channel not deprecated",
+            "True/Deprecated: it leaks",
+            "True/Deprecated: use q\nit leaks",
+        ]
+    );
+    findings.installed = None;
+    assert_eq!(
+        told(&findings, "BundleDeprecated"),
+        "Unknown/Absent: no bundle installed yet"
+    );
+}
+
+#[test]
+fn what_is_under_way_is_told() {
+    let progress = |change: &dyn Fn(&mut Findings)| {
+        let chosen = Resolution::Chosen(bundle("1.0.0"));
+        let installed = [("Installed", "True", ""), ("Healthy", "True", "fine")];
+        let mut findings = findings(chosen, handed_over("1.0.0", &installed), Some("1.0.0"));
+        change(&mut findings);
+        told(&findings, "Progressing")
+    };
+    assert_eq!(progress(&|_| {}), "True/Succeeded: Desired state reached");
+    assert_eq!(
+        progress(&|findings| findings.resolution = Resolution::Refused("no".to_owned())),
+        "False/Blocked: no"
+    );
+    assert!(progress(&|findings| findings.suspended = true).starts_with("False/Suspended: "));
+    assert_eq!(
+        progress(&|findings| findings.pending = Some(bundle("1.1.0"))),
+        "False/ApprovalRequired: the upgrade to p 1.1.0 waits for approval: set \
+         spec.approvedVersion to \"1.1.0\""
+    );
+    assert_eq!(
+        progress(&|findings| findings.handover = Handover::Waiting(vec!["q".to_owned()])),
+        "True/WaitingForDependencies: waiting for dependencies: q"
+    );
+    assert_eq!(
+        progress(&|findings| findings.handover = Handover::Failing("away".to_owned())),
+        "True/Retrying: away"
+    );
+    let moving = |findings: &mut Findings| {
+        findings.resolution = Resolution::Chosen(bundle("1.1.0"));
+        findings.handover = handed_over("1.1.0", &[("Installed", "Unknown", "not yet")]);
+    };
+    assert_eq!(progress(&moving), "True/RollingOut: not yet");
+}
