@@ -16,15 +16,20 @@ fuzz_target!(|text: &str| {
         assert_eq!(Version::parse_strict(&strict.to_string()), Ok(strict));
     }
     if let Ok(range) = blang::Range::parse(range) {
-        let _ = range.contains(&version);
+        let again = blang::Range::parse(range.as_str()).expect("a range twice");
+        assert_eq!(range.contains(&version), again.contains(&version));
     }
     if let Ok(constraint) = Constraint::parse(range) {
+        let again = Constraint::parse(&constraint.to_string()).expect("a constraint twice");
         for mode in [
             PrereleaseMode::Single,
             PrereleaseMode::Group,
             PrereleaseMode::Include,
         ] {
-            let _ = constraint.matches(&version, mode);
+            assert_eq!(
+                constraint.matches(&version, mode),
+                again.matches(&version, mode)
+            );
         }
     }
 });
