@@ -44,3 +44,7 @@ pub const ALLOWED_HOSTS: &str = "core.rukpak.io/allowed-hosts";
 /// On an Operator with the label [`DEPENDENCY`](crate::labels::DEPENDENCY): the names of the
 /// Operators that require its package, with commas between them; empty once none does.
 pub const REQUIRED_BY: &str = "operators.operatorframework.io/required-by";
+
+/// With the value `false` on a `CustomResourceDefinition` of a bundle: changes of it are not held
+/// against the custom resources that exist.
+pub const SAFE_CRD_UPGRADE_VALIDATION: &str = "core.rukpak.io/safe-crd-upgrade-validation";

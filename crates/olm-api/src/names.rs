@@ -55,7 +55,11 @@ pub const SERVICE_CATALOGD: &str = "catalogd-service";
 /// Service in front of the admission webhooks.
 pub const SERVICE_RUKPAK_WEBHOOKS: &str = "rukpak-webhook-service";
 
-/// The webhook configuration that guards Bundles.
+/// The role with which rukpak-webhooks may list the custom resources of installed bundles; rukpak
+/// writes its rules.
+pub const ROLE_OF_KINDS: &str = "olm-rs-kinds-of-bundles";
+
+/// The webhook configuration that guards Bundles and the definitions of bundles.
 pub const WEBHOOK_CONFIGURATION: &str = "rukpak-validating-webhook-configuration";
 
 /// Longest name of an Operator or BundleDeployment, so that names of generated Bundles fit.

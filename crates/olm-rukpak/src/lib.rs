@@ -8,8 +8,8 @@
 //! **Model.** A `Bundle` is content that was fetched once: its controller resolves the source,
 //! stores what it found by digest and pins the Bundle to it for ever. A `BundleDeployment` makes the
 //! Bundle of its template, renders the stored content and applies the objects through `olm-apply`;
-//! what may exist because of it stands in `status.inventory` before it does. The webhook guards the
-//! `spec` of Bundles.
+//! what may exist because of it stands in `status.inventory` before it does. Webhooks guard the
+//! `spec` of Bundles, and custom resources from changes of their definitions.
 //!
 //! **Guarantees.**
 //!
@@ -37,6 +37,7 @@ mod bundle;
 mod contents;
 mod deployment;
 mod format;
+mod kinds;
 mod messages;
 mod pin;
 mod process;

@@ -22,7 +22,7 @@ use crate::args::{ManagerArgs, WebhooksArgs};
 use crate::bundle::{BundleReconciler, References};
 use crate::contents::Contents;
 use crate::deployment::{DeploymentReconciler, Parts, Waker};
-use crate::webhook;
+use crate::{kinds, webhook};
 
 /// Messages about changed objects that wait at once; more gather where they come from.
 const DRIFT_QUEUE: usize = 256;
@@ -129,6 +129,11 @@ pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
         bundles = bundles.triggered_by(calls.bundles);
     }
     process.controller(bundles).controller(deployments);
+    let clients = process.clients().clone();
+    process.while_leading("kinds", move |token| async move {
+        kinds::keep(clients.short, clients.streaming, token).await;
+        Ok(())
+    });
     process.while_leading("sweep", move |token| async move {
         sweep(&contents, &references, &token).await;
         Ok(())
@@ -179,7 +184,7 @@ async fn sweep(contents: &Contents, references: &References, token: &Cancellatio
     }
 }
 
-/// Serves the admission webhook until the process is told to end.
+/// Serves the admission webhooks until the process is told to end.
 ///
 /// # Errors
 ///

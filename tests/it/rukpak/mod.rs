@@ -8,6 +8,7 @@ mod cluster;
 mod config_maps;
 mod configuration;
 mod contents;
+mod crd_validator;
 mod definitions;
 mod git;
 mod lost;

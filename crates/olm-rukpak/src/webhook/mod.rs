@@ -1,5 +1,6 @@
-//! The admission webhook of Bundles.
+//! The admission webhooks: of Bundles, and of definitions that belong to bundles.
 
+mod definitions;
 mod review;
 mod rules;
 mod trust;
@@ -21,31 +22,40 @@ pub(crate) use self::trust::Publisher;
 /// Where the API server asks about Bundles.
 pub(crate) const PATH: &str = "/validate-core-rukpak-io-v1alpha1-bundle";
 
-/// Largest review: a Bundle as it was and as it is to be, each as large as the API server takes.
+/// Largest review: an object as it was and as it is to be, each as large as the API server takes.
 const MAX_REVIEW: usize = 8 << 20;
 
 /// Most ConfigMaps that one Bundle may name; each costs a request.
 const MAX_CONFIG_MAPS: usize = 256;
 
-/// The routes of the webhook. ConfigMaps are looked up in `system_namespace`.
+/// The routes of the webhooks. ConfigMaps are looked up in `system_namespace`.
 pub(crate) fn router(client: Client, system_namespace: &str) -> Router {
-    let config_maps: Api<ConfigMap> = Api::namespaced(client, system_namespace);
+    let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), system_namespace);
     Router::new()
-        .route(PATH, post(review))
-        .layer(DefaultBodyLimit::max(MAX_REVIEW))
+        .route(PATH, post(bundle))
         .with_state(config_maps)
+        .merge(definitions::router(client))
+        .layer(DefaultBodyLimit::max(MAX_REVIEW))
 }
 
-async fn review(State(config_maps): State<Api<ConfigMap>>, body: Bytes) -> Response {
-    let Ok(Review { request }) = serde_json::from_slice(&body) else {
+async fn bundle(State(config_maps): State<Api<ConfigMap>>, body: Bytes) -> Response {
+    respond(&body, async |request| {
+        let verdict = judge(&request, &config_maps).await;
+        verdict.unwrap_or_else(|verdict| verdict)
+    })
+    .await
+}
+
+/// Reads a review, has its request judged and writes the answer.
+async fn respond(body: &Bytes, judge: impl AsyncFnOnce(Request) -> Verdict) -> Response {
+    let Ok(Review { request }) = serde_json::from_slice(body) else {
         let text = "the body is not an admission review";
         return (StatusCode::BAD_REQUEST, text).into_response();
     };
-    let verdict = judge(&request, &config_maps)
-        .await
-        .unwrap_or_else(|verdict| verdict);
-    tracing::debug!(operation = %request.operation, ?verdict, "reviewed");
-    axum::Json(review::answer(&request.uid, &verdict)).into_response()
+    let (uid, operation) = (request.uid.clone(), request.operation.clone());
+    let verdict = judge(request).await;
+    tracing::debug!(%operation, ?verdict, "reviewed");
+    axum::Json(review::answer(&uid, &verdict)).into_response()
 }
 
 /// Judges a request; an `Err` is a verdict, too.

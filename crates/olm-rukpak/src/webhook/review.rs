@@ -46,6 +46,16 @@ impl Request {
         decode(&self.object)
     }
 
+    /// The object as it is to be.
+    pub(crate) fn object(&self) -> &Value {
+        &self.object
+    }
+
+    /// The object as it is; null where there is none.
+    pub(crate) fn old_object(&self) -> &Value {
+        &self.old_object
+    }
+
     /// The spec of the Bundle as it is.
     pub(crate) fn old_spec(&self) -> Result<BundleSpec, Verdict> {
         decode(&self.old_object)
