@@ -34,7 +34,7 @@ test-e2e: build ## Run the end-to-end tests on a real control plane
 	$(CARGO) test --package olm-tests --test e2e
 
 .PHONY: test-crash
-test-crash: build ## Kill rukpak before and after each of its writes, instead of at some
+test-crash: build ## Kill controllers before and after each of their writes, instead of at some
 	OLM_TEST_CRASH=full $(CARGO) test --package olm-tests --test e2e crash:: -- --nocapture
 
 .PHONY: lint

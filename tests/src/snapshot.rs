@@ -27,7 +27,7 @@ const PASSING: [&str; 12] = [
 ];
 
 /// Keys whose values differ between two equal objects: identities, versions, times and addresses.
-const PASSING_KEYS: [&str; 15] = [
+const PASSING_KEYS: [&str; 16] = [
     "uid",
     "resourceVersion",
     "generation",
@@ -43,6 +43,7 @@ const PASSING_KEYS: [&str; 15] = [
     "clusterIP",
     "clusterIPs",
     "nodePort",
+    "operators.operatorframework.io/requested-at",
 ];
 
 /// The objects of a cluster, by `KIND.GROUP NAMESPACE/NAME`.
