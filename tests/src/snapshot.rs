@@ -33,7 +33,6 @@ const PASSING_KEYS: [&str; 16] = [
     "generation",
     "observedGeneration",
     "creationTimestamp",
-    "operators.operatorframework.io/requested-at",
     "managedFields",
     "lastTransitionTime",
     "lastUpdateTime",
