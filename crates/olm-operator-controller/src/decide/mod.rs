@@ -346,5 +346,4 @@ pub(super) fn unread_answer(text: &str, catalog: &str, unread: &Unread) -> Answe
 }
 
 #[cfg(test)]
-#[path = "../decide_tests.rs"]
 mod tests;
