@@ -261,10 +261,11 @@ async fn a_dependency_belongs_to_whoever_changes_it() -> Result<()> {
         })
         .await?;
     ensure!(again.labels().contains_key(DEPENDENCY));
-    // Whoever has a say in its spec has it.
-    user.ask("clay-b", json!({"packageName": "clay-b", "version": "1.x"}))
-        .await?;
-    Wait::new("clay-b is no dependency any more")
+    // Whoever has a say in its spec has it, also with nothing but what stands there.
+    let spec = serde_json::to_value(&again.spec)?;
+    let generation = again.metadata.generation;
+    user.ask("clay-b", spec).await?;
+    let taken = Wait::new("clay-b is no dependency any more")
         .within(PATIENCE)
         .logs(&user.world.suite)
         .object(&user.operators, "clay-b", |found| {
@@ -274,6 +275,7 @@ async fn a_dependency_belongs_to_whoever_changes_it() -> Result<()> {
                     .contains_key(olm_api::annotations::REQUIRED_BY)
         })
         .await?;
+    assert_eq!(taken.metadata.generation, generation);
     assert_eq!(
         status(&user.installed("clay-b", "1.1.0").await?).required_by,
         [dependant("clay-a", "1.0.0")]

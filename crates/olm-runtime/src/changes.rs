@@ -86,8 +86,8 @@ impl<K: Watchable> News<K> {
         Self(HashMap::new())
     }
 
-    /// Whether the object is new or gone, or its generation, finalizers, annotations or labels
-    /// differ from when it was last seen.
+    /// Whether the object is new or gone, or its generation, finalizers, annotations, labels or
+    /// managers differ from when it was last seen.
     pub(crate) fn is_news(&mut self, change: &Change<K>) -> bool {
         match change {
             Change::Present(object) => {
@@ -107,6 +107,10 @@ fn fingerprint<K: Watchable>(object: &Guarded<K>) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&meta.uid, &meta.generation, &meta.finalizers).hash(&mut hasher);
     (&meta.annotations, &meta.labels).hash(&mut hasher);
+    // Who applies what is there already has a say in it from then on.
+    for entry in meta.managed_fields.iter().flatten() {
+        (&entry.manager, &entry.operation).hash(&mut hasher);
+    }
     // Kinds without a generation are looked at whenever they are deleted, too.
     meta.deletion_timestamp.is_some().hash(&mut hasher);
     hasher.finish()
@@ -206,6 +210,14 @@ mod tests {
         assert!(is_news(
             object("a", "1", |o| o["metadata"]["labels"] = json!({"k": "v"}))
         ));
+        let managed = |manager: &str| {
+            object("a", "1", |o| {
+                o["metadata"]["managedFields"] = json!([{"manager": manager}]);
+            })
+        };
+        assert!(is_news(managed("me")));
+        assert!(!is_news(managed("me")));
+        assert!(is_news(managed("you")));
         assert!(is_news(plain("a", "2")), "another object of the same name");
         assert!(news.is_news(&Change::Gone(plain("a", "2"))));
         assert!(news.is_news(&Change::Present(plain("a", "2"))));

@@ -64,7 +64,8 @@ type Mapper<K> = Box<dyn Fn(&K) -> Vec<ObjectRef<K>> + Send + Sync>;
 
 /// A controller that has not been started.
 ///
-/// The main kind triggers a pass when its generation, finalizers, annotations or labels change;
+/// The main kind triggers a pass when its generation, finalizers, annotations, labels or managers
+/// change;
 /// other triggers are added with the methods below. Everything that reaches the same object at once
 /// leads to one pass.
 pub struct Controller<R: Reconciler> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::store::Writer;
@@ -228,7 +229,8 @@ pub(crate) fn reference<K: Watchable>(metadata: &ObjectMeta) -> Option<ObjectRef
 
 /// A watch over one kind that has not been started.
 ///
-/// Objects that do not decode are skipped with a warning; `managedFields` are dropped.
+/// Objects that do not decode are skipped with a warning; of `managedFields` only the names of
+/// managers are kept.
 pub struct Watch<K: Watchable> {
     api: Api<Guarded<K>>,
     config: watcher::Config,
@@ -281,10 +283,26 @@ impl<K: Watchable> Debug for Watch<K> {
     }
 }
 
-/// Drops what only the API server needs; it is often the larger half of an object.
+/// Drops which fields each manager has, which only the API server needs and which is often the larger
+/// half of an object. Who has any outside of subresources stays known: that somebody else has a say
+/// may be news though nothing differs.
 pub(crate) fn strip<K: Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
+    let meta = object.meta_mut();
+    let managers = meta.managed_fields.take().into_iter().flatten();
+    let managers: Vec<ManagedFieldsEntry> = managers
+        .filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty())
+        .take(MAX_MANAGERS)
+        .map(|entry| ManagedFieldsEntry {
+            manager: entry.manager,
+            operation: entry.operation,
+            ..ManagedFieldsEntry::default()
+        })
+        .collect();
+    meta.managed_fields = (!managers.is_empty()).then_some(managers);
 }
+
+/// Most managers that are remembered for one object.
+const MAX_MANAGERS: usize = 16;
 
 fn decoded<K: Watchable>(
     changes: impl Stream<Item = watcher::Result<Change<K>>> + Send + 'static,
@@ -363,11 +381,24 @@ mod tests {
     }
 
     #[test]
-    fn strips_managed_fields_of_decoded_objects() {
-        let mut object: Guarded<ConfigMap> =
-            serde_json::from_value(json!({"metadata": {"name": "a", "managedFields": []}}))
-                .unwrap();
-        strip(&mut object);
-        assert!(object.meta().managed_fields.is_none());
+    fn keeps_of_managed_fields_who_has_any() {
+        let kept = |managed: serde_json::Value| {
+            let object = json!({"metadata": {"name": "a", "managedFields": managed}});
+            let mut object: Guarded<ConfigMap> = serde_json::from_value(object).unwrap();
+            strip(&mut object);
+            serde_json::to_value(&object.meta().managed_fields).unwrap()
+        };
+        assert_eq!(kept(json!([])), json!(null));
+        let entry = |manager: &str, subresource: &str| {
+            json!({"manager": manager, "operation": "Apply", "subresource": subresource,
+                "apiVersion": "v1", "fieldsType": "FieldsV1", "time": "2026-01-01T00:00:00Z",
+                "fieldsV1": {"f:data": {"f:k": {}}}})
+        };
+        assert_eq!(
+            kept(json!([entry("a", ""), entry("b", "status")])),
+            json!([{"manager": "a", "operation": "Apply"}])
+        );
+        let many: Vec<_> = (0..100).map(|n| entry(&n.to_string(), "")).collect();
+        assert_eq!(kept(json!(many)).as_array().unwrap().len(), 16);
     }
 }
