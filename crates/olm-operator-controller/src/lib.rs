@@ -35,6 +35,7 @@ mod dependency;
 mod deployment;
 mod error;
 mod messages;
+mod metrics;
 mod phase;
 pub mod rbac;
 mod reconcile;
@@ -59,6 +60,7 @@ pub use args::{Args, FeatureGates};
 
 use crate::catalogs::{Cache, Fetcher, Loader};
 use crate::decide::task::{self, Sources};
+use crate::metrics::Metrics;
 use crate::reconcile::{CONDITIONS, OperatorReconciler, PASS};
 
 /// Runs until it is told to end.
@@ -125,10 +127,12 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
         facts,
         mode,
     };
+    let clock = process.clock();
+    let metrics = Metrics::register(process.registry(), clock);
     // Deciding begins and ends with the controller, whose watches keep the sources up to date.
     let waking = Arc::clone(&wake);
     process.background("decisions", |token| async move {
-        task::run(sources, waking, latest, token).await;
+        task::run(sources, waking, latest, metrics, token).await;
         Ok(())
     });
     let (of_deployment, of_bundle, of_operator) = (Arc::clone(&wake), Arc::clone(&wake), wake);

@@ -17,6 +17,7 @@ use tracing::{debug, error};
 use super::{Cluster, Decider, Decisions};
 use crate::catalogs::Snapshot;
 use crate::deployment;
+use crate::metrics::Metrics;
 
 /// Changes that come this soon after one another are decided about together.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -44,16 +45,22 @@ pub(crate) async fn run(
     sources: Sources,
     wake: Arc<Notify>,
     latest: watch::Sender<Latest>,
+    metrics: Metrics,
     token: CancellationToken,
 ) {
-    let decide = decide_always(sources, wake, latest);
+    let decide = decide_always(sources, wake, latest, metrics);
     tokio::select! {
         () = token.cancelled() => {}
         () = decide => {}
     }
 }
 
-async fn decide_always(mut sources: Sources, wake: Arc<Notify>, latest: watch::Sender<Latest>) {
+async fn decide_always(
+    mut sources: Sources,
+    wake: Arc<Notify>,
+    latest: watch::Sender<Latest>,
+    metrics: Metrics,
+) {
     let operators = sources.operators.clone();
     let (deployments, bundles) = (sources.deployments.clone(), sources.bundles.clone());
     let is_listed = operators.wait_until_ready().await
@@ -66,6 +73,12 @@ async fn decide_always(mut sources: Sources, wake: Arc<Notify>, latest: watch::S
     loop {
         let mut took = Duration::ZERO;
         if let Some(cluster) = sources.now() {
+            metrics.read(&cluster.catalogs);
+            let installed = cluster.deployments.iter().filter(|deployment| {
+                deployment::is_installed(deployment)
+                    && deployment::owning_operator(deployment).is_some()
+            });
+            let installed = installed.count();
             let decider = Arc::clone(&decider);
             let began = Instant::now();
             let made = tokio::task::spawn_blocking(move || {
@@ -74,6 +87,7 @@ async fn decide_always(mut sources: Sources, wake: Arc<Notify>, latest: watch::S
             });
             match made.await {
                 Ok(decisions) => {
+                    metrics.decided(&decisions, installed, began.elapsed());
                     let decisions = keep_equal(decisions, latest.borrow().as_deref());
                     latest.send_replace(Some(Arc::new(decisions)));
                 }
