@@ -11,6 +11,7 @@ use olm_tests::fixture::{Package, Version};
 use olm_tests::wait::{self, message};
 use serde_json::json;
 
+use crate::health;
 use crate::packages::package;
 use crate::user::{PATIENCE, Recorder, Text};
 use crate::world::World;
@@ -45,8 +46,16 @@ async fn upgrades_wait_until_their_version_is_approved() -> Result<()> {
     assert_eq!(pending.context("nothing pends")?.version, "1.1.0");
     ensure!(wait::has_condition(&operator, "Ready", "True"));
     assert_eq!(installed(&operator).as_deref(), Some("1.0.0"));
+    health::is(&operator, "Suspended")?;
     user.ask("stamp", spec(Some("1.1.0"))).await?;
     let operator = user.installed("stamp", "1.1.0").await?;
+    health::is(&operator, "Healthy")?;
+    let deployment = user.deployments.get("stamp").await?;
+    health::is(&deployment, "Healthy")?;
+    health::is_known_when_looked_at(&deployment)?;
+    let catalog = user.catalogs.get("stamp").await?;
+    health::is(&catalog, "Healthy")?;
+    health::is_known_when_looked_at(&catalog)?;
     let status = operator.status.unwrap_or_default();
     ensure!(status.pending_upgrade.is_none());
     user.remove(&["stamp"]).await
@@ -76,6 +85,7 @@ async fn nothing_is_decided_for_a_suspended_operator_and_it_is_repaired() -> Res
         "False",
         "Suspended"
     ));
+    health::is(&operator, "Suspended")?;
     user.ask("siesta", spec(false)).await?;
     user.installed("siesta", "1.1.0").await?;
     user.remove(&["siesta"]).await
@@ -112,6 +122,7 @@ async fn only_selected_catalogs_answer() -> Result<()> {
     let text = ["desired catalog selector is invalid"];
     let operator = user.said("metal", row, Text::Has(&text)).await?;
     ensure!(wait::has_condition(&operator, "Stalled", "True"));
+    health::is(&operator, "Degraded")?;
     assert_eq!(installed(&operator).as_deref(), Some("2.0.0"));
     user.remove(&["metal"]).await
 }
@@ -172,6 +183,9 @@ async fn an_upgrade_that_never_becomes_healthy_is_taken_back_once() -> Result<()
     });
     user.publish("boomerang", &[doomed("boomerang", &["1.0.0", "1.1.0"])])
         .await?;
+    let row = "Progressing=True/RollingOut";
+    let operator = user.said("boomerang", row, Text::Any).await?;
+    health::is(&operator, "Progressing")?;
     let row = "Progressing=False/RolledBack";
     let text = ["the upgrade to boomerang 1.1.0 failed and was taken back"];
     let operator = user.said("boomerang", row, Text::Has(&text)).await?;
@@ -179,6 +193,7 @@ async fn an_upgrade_that_never_becomes_healthy_is_taken_back_once() -> Result<()
     let failed = failed.context("no failed upgrade")?;
     assert_eq!(failed.bundle.version, "1.1.0");
     ensure!(failed.message.contains("boomerang"), "{}", failed.message);
+    health::is(&operator, "Degraded")?;
     user.installed("boomerang", "1.0.0").await?;
     assert_eq!(user.active("boomerang").await?, active);
     user.breaks_deployment("boomerang").await?;
@@ -193,7 +208,15 @@ async fn an_upgrade_that_never_becomes_healthy_is_taken_back_once() -> Result<()
     .await?;
     user.installed("boomerang-neighbour", "1.0.0").await?;
     assert_eq!(asked.seen(), ["1.0.0", "1.1.0", "1.0.0"]);
-    // So does a change of the spec.
+    // What is only behind it is told, and not tried by itself.
+    let three = doomed("boomerang", &["1.0.0", "1.1.0", "1.2.0"]);
+    user.publish("boomerang", &[three, again[1].clone()])
+        .await?;
+    let row = "Resolved=True/Success";
+    let text = ["version 1.2.0 is held back: it is reached only through 1.1.0, which failed"];
+    user.said("boomerang", row, Text::Has(&text)).await?;
+    assert_eq!(asked.seen(), ["1.0.0", "1.1.0", "1.0.0"]);
+    // A change of the spec has it tried again.
     user.ask("boomerang", spec(">=1.0.1")).await?;
     Wait::new("1.1.0 is tried again")
         .within(PATIENCE)
@@ -216,5 +239,6 @@ async fn an_install_that_takes_too_long_is_told() -> Result<()> {
     let operator = user.said("snail", row, Text::Has(&text)).await?;
     ensure!(wait::has_condition(&operator, "Stalled", "True"));
     ensure!(!message(&operator, "Ready").is_empty());
+    health::is(&operator, "Degraded")?;
     user.remove(&["snail"]).await
 }

@@ -8,11 +8,13 @@
 )]
 
 mod bad_input;
+mod by_hand;
 mod catalog_swaps;
 mod crash;
 mod decisions;
 mod dependencies;
 mod harness;
+mod health;
 mod kills;
 mod operators;
 mod packages;
@@ -20,6 +22,7 @@ mod proxy;
 mod rbac;
 mod refusals;
 mod registry_faults;
+mod rollback;
 mod user;
 mod way;
 mod world;

@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::health;
 use crate::world::World;
 
 /// How long anything may take on a busy machine.
@@ -119,6 +120,7 @@ impl<'a> User<'a> {
                 let image = source.and_then(|source| source.image.as_ref());
                 image.is_some_and(|image| image.resolved_ref.ends_with(digest))
                     && wait::has_condition(catalog, "Unpacked", "True")
+                    && wait::has_condition(catalog, "Ready", "True")
             })
             .await?;
         Ok(())
@@ -158,6 +160,7 @@ impl<'a> User<'a> {
         let known = [
             "BundleDeprecated",
             "ChannelDeprecated",
+            "DefinitionsKept",
             "Deprecated",
             "Healthy",
             "Installed",
@@ -173,6 +176,7 @@ impl<'a> User<'a> {
                 .iter()
                 .all(|of| known.contains(&of.type_.as_str()))
         );
+        health::is_known_when_looked_at(&operator)?;
         Ok(operator)
     }
 
@@ -214,6 +218,7 @@ impl<'a> User<'a> {
             "{installed}"
         );
         ensure!(wait::has_condition(&operator, "Ready", "False"));
+        health::is(&operator, "Degraded")?;
         Ok(operator)
     }
 

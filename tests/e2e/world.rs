@@ -1,8 +1,10 @@
 //! A cluster with the suite on it, open and closed registries, and one that falls ill on demand.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, ensure};
+use olm_api::names;
 use olm_tests::publish::Publisher;
 use olm_tests::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions};
 use tokio::sync::OnceCell;
@@ -48,12 +50,25 @@ impl World {
         Self::on(ControlPlane::own().await?).await
     }
 
+    /// One in which operator-controller has more arguments.
+    pub(crate) async fn own_with(arguments: &[&str]) -> Result<Self> {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let component = names::COMPONENT_OPERATOR_CONTROLLER.to_owned();
+        let cluster = ControlPlane::own().await?;
+        Self::with(cluster, [(component, arguments)].into()).await
+    }
+
     async fn on(cluster: ControlPlane) -> Result<Self> {
+        Self::with(cluster, BTreeMap::new()).await
+    }
+
+    async fn with(cluster: ControlPlane, arguments: BTreeMap<String, Vec<String>>) -> Result<Self> {
         let registry = Registry::start(RegistryOptions::default()).await?;
         let closed = Registry::start(RegistryOptions::password(NAME, PASSWORD)).await?;
         let proxy = Proxy::start(&registry.url())?;
         let options = SuiteOptions {
             rendered_leases: true,
+            arguments,
             ..SuiteOptions::plain_http([registry.host(), closed.host(), proxy.host()])
         };
         let suite = Suite::start(&cluster, options).await?;
@@ -94,7 +109,13 @@ impl World {
     /// Every process still is the one that was started, nothing panicked, and no account lacked a
     /// right.
     pub(crate) fn is_unharmed(&self) -> Result<()> {
-        for (name, pid) in &self.processes {
+        self.is_unharmed_but_for(&[])
+    }
+
+    /// The same, where these were stopped on purpose.
+    pub(crate) fn is_unharmed_but_for(&self, stopped: &[&str]) -> Result<()> {
+        let running = self.processes.iter();
+        for (name, pid) in running.filter(|(name, _)| !stopped.contains(&name.as_str())) {
             let process = self.suite.process(name)?;
             process.check()?;
             ensure!(

@@ -196,6 +196,12 @@ pub struct Inventory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applying: Option<AppliedBundle>,
 
+    /// keptDefinitions names the CustomResourceDefinitions that stay as an upgrade that was taken back
+    /// brought them: what runs has others, and going back to these could break custom resources.
+    /// Each stays until a bundle changes it in a way that is safe, or spec.crdUpgradeSafety is None.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_definitions: Vec<String>,
+
     /// objects are all objects that may exist because of this BundleDeployment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<InventoryObject>,

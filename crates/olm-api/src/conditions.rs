@@ -43,8 +43,10 @@ pub const DELETE: &str = "Delete";
 /// BundleDeployment: what was installed is being removed; the message says what is waited for.
 pub const UNINSTALLING: &str = "Uninstalling";
 
-/// BundleDeployment: definitions left the bundle and stay, because custom resources of their kinds
-/// exist; the message names them. There only while that is so.
+/// BundleDeployment and Operator: definitions stay that are not those of the bundle that runs, for the
+/// sake of custom resources: they left the bundle while there are some of their kinds, or an upgrade
+/// that was taken back brought them and going back could break some. The message names them. There
+/// only while that is so.
 pub const DEFINITIONS_KEPT: &str = "DefinitionsKept";
 
 /// Reasons of the conditions of an Operator.
@@ -141,6 +143,8 @@ pub mod deployment {
     pub const INSTALLATION_STATUS_UNKNOWN: &str = "InstallationStatusUnknown";
     /// Custom resources of the kinds exist.
     pub const INSTANCES_EXIST: &str = "InstancesExist";
+    /// Going back to the definitions of what runs could break custom resources.
+    pub const UNSAFE_ROLLBACK: &str = "UnsafeRollback";
     /// Removal waits for what the message names.
     pub const UNINSTALLING: &str = "Uninstalling";
 }

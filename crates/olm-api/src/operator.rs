@@ -173,7 +173,9 @@ pub struct OperatorSpec {
     /// rollbackOnFailure says what becomes of an upgrade that is not installed and healthy within
     /// progressDeadline: it is left as it is and reported (Never), or the bundle that worked before
     /// is installed again (Automatic) and the failed one, recorded in status.failedUpgrade, is left
-    /// out until the spec changes or another one becomes best.
+    /// out until the spec changes or another one becomes best. CustomResourceDefinitions that the
+    /// failed one changed stay where taking them back could break custom resources; the condition
+    /// `DefinitionsKept` names them.
     #[serde(default)]
     pub rollback_on_failure: RollbackOnFailure,
 

@@ -12,7 +12,7 @@ use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
 use crate::identity::ObjectId;
 use crate::phases::Phase;
 use crate::preflight::{self, Plan, Planned, Step, Surroundings};
-use crate::prepare::Manifest;
+use crate::prepare::{Keeping, Manifest};
 use crate::requests::Mode;
 
 /// How long and for what [`Applier::apply`] waits.
@@ -47,6 +47,8 @@ pub enum Action {
     Unchanged,
     /// It is the install namespace and somebody else's; nothing was written.
     Left,
+    /// It is a definition that differs and stays as it is; nothing was written.
+    Kept,
 }
 
 /// An object and what was done with it.
@@ -117,6 +119,7 @@ impl Applier {
                     absent: BTreeSet::new(),
                     unsettled: BTreeSet::new(),
                     is_careful: false,
+                    keeping: Keeping::default(),
                 };
                 applied.waiting = self
                     .settle_kinds(&mut phases, &around, &applied, deadline)
@@ -287,10 +290,12 @@ impl Applier {
                 },
             step,
             uid,
+            ..
         } = planned;
         let (action, force) = match step {
             Step::Nothing => return (id, Ok(Action::Unchanged)),
             Step::Leave => return (id, Ok(Action::Left)),
+            Step::Keep => return (id, Ok(Action::Kept)),
             Step::Create | Step::Later => (Action::Created, false),
             Step::Change => {
                 if let Some(uid) = uid {

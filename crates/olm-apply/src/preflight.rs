@@ -12,7 +12,7 @@ use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
 use crate::identity::{ObjectId, ObjectKey};
 use crate::owner::{Owner, Ownership};
 use crate::phases::Phase;
-use crate::prepare::{Manifest, ObjectSet};
+use crate::prepare::{Keeping, Manifest, ObjectSet};
 use crate::requests::Mode;
 
 /// What is to be done with one object.
@@ -26,8 +26,16 @@ pub(crate) enum Step {
     Change,
     /// It is the install namespace and somebody else's: used, not owned.
     Leave,
+    /// It is a definition that differs and stays as it is.
+    Keep,
     /// Its kind comes with the set or changes with it; looked at once the kind is in place.
     Later,
+}
+
+impl Step {
+    fn writes(self) -> bool {
+        matches!(self, Self::Create | Self::Change | Self::Later)
+    }
 }
 
 /// A manifest and what is to be done with it.
@@ -37,6 +45,8 @@ pub(crate) struct Planned {
     pub(crate) step: Step,
     /// UID of the live object.
     pub(crate) uid: Option<String>,
+    /// Why it stays as it is, where the step is [`Step::Keep`].
+    pub(crate) kept: Vec<Refusal>,
 }
 
 /// A set whose every object the API server has accepted in a dry run.
@@ -61,17 +71,24 @@ impl Plan {
 
     /// Whether carrying the plan out writes nothing.
     pub fn is_settled(&self) -> bool {
-        self.objects
-            .iter()
-            .all(|planned| matches!(planned.step, Step::Nothing | Step::Leave))
+        self.objects.iter().all(|planned| !planned.step.writes())
     }
 
     /// The objects that are created or changed.
     pub fn changes(&self) -> impl Iterator<Item = &ObjectId> {
         self.objects
             .iter()
-            .filter(|planned| !matches!(planned.step, Step::Nothing | Step::Leave))
+            .filter(|planned| planned.step.writes())
             .map(|planned| &planned.manifest.id)
+    }
+
+    /// The definitions that stay as they are because changing them could break objects of their
+    /// kinds, and why.
+    pub fn kept(&self) -> impl Iterator<Item = (&ObjectId, &[Refusal])> {
+        self.objects
+            .iter()
+            .filter(|planned| planned.step == Step::Keep)
+            .map(|planned| (&planned.manifest.id, planned.kept.as_slice()))
     }
 }
 
@@ -85,6 +102,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) unsettled: BTreeSet<String>,
     /// Whether changes of definitions are refused that could break objects of their kinds.
     pub(crate) is_careful: bool,
+    /// Which of them stay as they are instead.
+    pub(crate) keeping: Keeping,
 }
 
 /// What came of looking at one object.
@@ -124,7 +143,7 @@ impl Applier {
 
     /// Like [`Applier::preflight`], for the repair of what is installed: the objects that are
     /// refused come beside a plan of the others, so that one does not stop the repair of the rest.
-    /// Definitions go back to what they were.
+    /// Definitions go back to what they were, except for those that the set keeps.
     ///
     /// The plan's inventory lacks what was refused: do not prune by it unless nothing was.
     ///
@@ -149,6 +168,7 @@ impl Applier {
             owner,
             manifests,
             is_careful,
+            keeping,
         } = set;
         let mut around = Surroundings {
             owner: &owner,
@@ -156,6 +176,7 @@ impl Applier {
             absent: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             is_careful,
+            keeping,
         };
         let (first, rest): (Vec<_>, Vec<_>) = manifests.into_iter().partition(|manifest| {
             matches!(
@@ -168,7 +189,7 @@ impl Applier {
         for planned in &objects {
             let name = planned.manifest.id.name.clone();
             if planned.manifest.id.is_crd() {
-                if planned.step != Step::Nothing {
+                if planned.step.writes() {
                     around.unsettled.insert(name);
                 }
             } else if planned.step == Step::Create {
@@ -255,11 +276,19 @@ impl Applier {
         {
             return Ok(planned(manifest, step, uid));
         }
-        let before = live.as_ref().filter(|_| around.is_careful);
+        let may_stay = live.is_some() && around.keeping.covers(id);
+        let before = live.as_ref().filter(|_| around.is_careful || may_stay);
+        let refuse = |manifest: Manifest, refusals: Vec<Refusal>, uid| {
+            if may_stay && refusals.iter().all(is_of_definition) {
+                kept(manifest, uid, refusals)
+            } else {
+                Finding::Refused(refusals)
+            }
+        };
         match self.try_out(&manifest, live.as_ref()).await {
             Ok(Some(tried)) => match broken_by(&manifest, before, &tried) {
                 refusals if refusals.is_empty() => Ok(planned(manifest, step, uid)),
-                refusals => Ok(Finding::Refused(refusals)),
+                refusals => Ok(refuse(manifest, refusals, uid)),
             },
             Ok(None) => Ok(planned(manifest, Step::Nothing, uid)),
             Err(error) => {
@@ -270,10 +299,10 @@ impl Applier {
                 let mut refusals = broken_by(&manifest, before, &manifest.body);
                 match judge_trial(&manifest, error) {
                     Trial::Inconclusive if refusals.is_empty() => Ok(planned(manifest, step, uid)),
-                    Trial::Inconclusive => Ok(Finding::Refused(refusals)),
+                    Trial::Inconclusive => Ok(refuse(manifest, refusals, uid)),
                     Trial::Refused(refusal) => {
                         refusals.push(refusal);
-                        Ok(Finding::Refused(refusals))
+                        Ok(refuse(manifest, refusals, uid))
                     }
                     Trial::Failed(error) => Err(about("try to apply", id)(error)),
                 }
@@ -365,6 +394,15 @@ fn broken_by(manifest: &Manifest, before: Option<&Value>, after: &Value) -> Vec<
     changes.into_iter().flatten().map(refusal).collect()
 }
 
+/// Whether the refusal speaks of what the definition says, and not of who may write it: the API
+/// server itself refuses some ways back, such as from a version in which objects are stored.
+fn is_of_definition(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.reason,
+        RefusalReason::UnsafeUpgrade(_) | RefusalReason::Rejected { code: 422, .. }
+    )
+}
+
 pub(crate) fn sort(objects: &mut [Planned]) {
     objects.sort_by(|left, right| {
         crate::phases::order(&left.manifest.id).cmp(&crate::phases::order(&right.manifest.id))
@@ -376,6 +414,16 @@ fn planned(manifest: Manifest, step: Step, uid: Option<String>) -> Finding {
         manifest,
         step,
         uid,
+        kept: Vec::new(),
+    }))
+}
+
+fn kept(manifest: Manifest, uid: Option<String>, why: Vec<Refusal>) -> Finding {
+    Finding::Planned(Box::new(Planned {
+        manifest,
+        step: Step::Keep,
+        uid,
+        kept: why,
     }))
 }
 

@@ -1,6 +1,6 @@
 //! From manifests to a set of objects that may be applied: cleaned, placed, owned, ordered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
@@ -49,6 +49,30 @@ pub struct ObjectSet {
     pub(crate) manifests: Vec<Manifest>,
     /// Whether changes of definitions are refused that could break objects of their kinds.
     pub(crate) is_careful: bool,
+    pub(crate) keeping: Keeping,
+}
+
+/// Definitions that stay as they are where a change of them could break objects of their kinds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those of these names.
+    Named(BTreeSet<String>),
+    /// All of them.
+    Everything,
+}
+
+impl Keeping {
+    pub(crate) fn covers(&self, id: &ObjectId) -> bool {
+        id.is_crd()
+            && match self {
+                Self::Nothing => false,
+                Self::Named(names) => names.contains(&id.name),
+                Self::Everything => true,
+            }
+    }
 }
 
 impl ObjectSet {
@@ -62,6 +86,22 @@ impl ObjectSet {
     #[must_use]
     pub fn allowing_unsafe_upgrades(mut self) -> Self {
         self.is_careful = false;
+        self
+    }
+
+    /// The same set, in which a definition stays as it is where a change of it could break objects
+    /// of its kind: for the way back to what ran before. [`Plan::kept`](crate::Plan::kept) tells
+    /// which these are.
+    #[must_use]
+    pub fn keeping_definitions(mut self) -> Self {
+        self.keeping = Keeping::Everything;
+        self
+    }
+
+    /// The same, of the definitions of these names only: those that stayed on the way back.
+    #[must_use]
+    pub fn keeping_these_definitions(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.keeping = Keeping::Named(names.into_iter().collect());
         self
     }
 
@@ -239,6 +279,7 @@ pub(crate) fn place(
         owner: placement.owner.clone(),
         manifests,
         is_careful: true,
+        keeping: Keeping::default(),
     }
 }
 

@@ -151,6 +151,15 @@ pub(crate) fn held_back(sentences: &[String]) -> String {
     })
 }
 
+/// Why a bundle is held back that only leads on from one that failed.
+pub(crate) fn behind_failed(beyond: &str, failed: &str) -> String {
+    format!(
+        "version {beyond} is held back: it is reached only through {failed}, which failed and was taken \
+         back: change the spec to have {failed} tried again, or set spec.upgradeConstraintPolicy to \
+         Ignore to go past it"
+    )
+}
+
 /// What is added to a refusal while a catalog that may hold the answer cannot be read.
 pub(crate) fn unread_catalog(catalog: &str, error: &str) -> String {
     format!("; catalog {catalog:?} cannot be read: {error}")

@@ -25,9 +25,10 @@ use crate::status::{self, Findings, Handover, Resolution};
 use crate::{deployment, messages};
 
 /// The conditions that this controller sets.
-pub(crate) const CONDITIONS: [&str; 10] = [
+pub(crate) const CONDITIONS: [&str; 11] = [
     conditions::BUNDLE_DEPRECATED,
     conditions::CHANNEL_DEPRECATED,
+    conditions::DEFINITIONS_KEPT,
     conditions::DEPRECATED,
     conditions::HEALTHY,
     conditions::INSTALLED,

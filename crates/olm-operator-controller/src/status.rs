@@ -236,6 +236,7 @@ pub(crate) fn verdicts(findings: &Findings) -> Vec<Verdict> {
         progressing,
         progress::healthy(findings),
     ]);
+    verdicts.extend(progress::kept(findings));
     let deprecations = findings.deprecations.as_ref();
     verdicts.extend(deprecated::verdicts(
         deprecations,

@@ -305,3 +305,23 @@ fn what_is_under_way_is_told() {
     };
     assert_eq!(progress(&moving), "True/RollingOut: not yet");
 }
+
+#[test]
+fn definitions_that_stay_are_told_whatever_is_asked_for() {
+    let Handover::Done(mut deployment) = handed_over("1.0.0", &[]) else {
+        unreachable!()
+    };
+    deployment.metadata.generation = Some(2);
+    deployment.status.as_mut().unwrap().conditions = vec![Condition {
+        type_: "DefinitionsKept".to_owned(),
+        status: "True".to_owned(),
+        reason: "UnsafeRollback".to_owned(),
+        message: "stay: a".to_owned(),
+        last_transition_time: serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap(),
+        observed_generation: Some(1),
+    }];
+    let done = Handover::Done(deployment);
+    let findings = findings(Resolution::Chosen(bundle("1.0.0")), done, Some("1.0.0"));
+    let told = told(&findings, "DefinitionsKept");
+    assert_eq!(told, "True/UnsafeRollback: stay: a");
+}

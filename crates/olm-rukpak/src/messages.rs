@@ -67,6 +67,17 @@ pub(crate) fn definitions_kept(kept: &[String]) -> String {
     )
 }
 
+/// Definitions that stay as an upgrade that was taken back brought them; a line for each change that
+/// keeps one.
+pub(crate) fn definitions_not_taken_back(why: &[String]) -> String {
+    format!(
+        "stay as the upgrade that was taken back brought them, as custom resources could be lost or \
+         refused otherwise (to take them back all the same, set spec.crdUpgradeSafety to None, on the \
+         Operator where there is one):\n{}",
+        why.join("\n")
+    )
+}
+
 /// What is said of an upgrade that is refused because it could break custom resources that exist.
 pub(crate) fn unsafe_upgrade(why: &str) -> String {
     format!(

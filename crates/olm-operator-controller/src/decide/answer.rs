@@ -14,7 +14,7 @@ use super::order::{Unit, Units, Wait};
 use super::solve::Solved;
 use super::there::{Basis, is_same};
 use super::wish::{Invalid, Wish};
-use super::{Answer, Cluster, Decision, Make, Role, Seen, unread, unread_answer};
+use super::{Answer, Cluster, Decision, Make, Role, Seen, place, unread, unread_answer};
 use crate::deployment::Wanted;
 use crate::messages;
 
@@ -84,6 +84,9 @@ impl<'a> Group<'a> {
             if let Some(Ok(answer)) = self.solved.answers.get(&wish.name) {
                 decision.held_back.clone_from(&answer.held_back);
             }
+            decision
+                .held_back
+                .extend(self.beyond_failed(wish, &decision.answer));
             let catalogs = &self.cluster.catalogs;
             decision.deprecations = super::deprecation::of(catalogs, wish, &seen.there);
             let pending = self.solved.pending.get(&wish.name);
@@ -194,6 +197,27 @@ impl<'a> Group<'a> {
             Some(Err(refusal)) => self.refused(wish, refusal),
             None => Answer::Refused(Refusal::Cancelled.to_string()),
         }
+    }
+
+    /// Where what runs stays: that there is something newer, but only behind the bundle that failed.
+    /// Whether that one can be passed over is not for this controller to say.
+    fn beyond_failed(&self, wish: &Wish, answer: &Answer) -> Option<String> {
+        let failed = wish.failed.as_ref()?;
+        let Answer::Chosen(chosen) = answer else {
+            return None;
+        };
+        let running = &wish.running.as_ref()?.identity;
+        if !is_same(running, &chosen.identity) || wish.stands {
+            return None;
+        }
+        let Cluster {
+            catalogs,
+            facts,
+            mode,
+            ..
+        } = self.cluster;
+        let beyond = place::beyond(wish, failed, &catalogs.models(), *mode, facts)?;
+        Some(messages::behind_failed(&beyond.version, &failed.version))
     }
 
     /// Whether a catalog that may answer has anything of the package.

@@ -256,12 +256,15 @@ fn see<'a>(cluster: &'a Cluster, models: &[&Catalog]) -> (BTreeMap<String, Seen<
                 Some(holder) if *holder != name => Role::Rival(holder.clone()),
                 _ => {
                     wish.stands |= unread::offering(&cluster.catalogs, &wish).is_some();
-                    wish.avoid = avoided(operator, models);
                     let place = add(wish, &there);
                     let wish = &mut wishes[place];
-                    if !wish.stands {
-                        let facts = &cluster.facts;
-                        wish.from = place::from(wish, &there, models, cluster.mode, facts);
+                    let (mode, facts) = (cluster.mode, &cluster.facts);
+                    // What was taken back goes back to what runs, whatever was passed over before.
+                    wish.failed = left_out(operator, models).cloned();
+                    if let Some(failed) = &wish.failed {
+                        wish.avoid = place::left_out(wish, failed, models, mode, facts);
+                    } else if !wish.stands {
+                        wish.from = place::from(wish, &there, models, mode, facts);
                     }
                     Role::Asks
                 }
@@ -305,21 +308,17 @@ fn standing(name: &str, spec: &OperatorSpec) -> Wish {
     }
 }
 
-/// Names of the bundles that are not tried again. One that is offered under the same name with
+/// The bundle that failed and is not tried again. One that is offered under the same name with
 /// another image is another bundle.
-fn avoided(operator: &Operator, models: &[&Catalog]) -> Vec<String> {
-    let Some(failed) = there::failed_upgrade(operator) else {
-        return Vec::new();
-    };
+fn left_out<'a>(operator: &'a Operator, models: &[&Catalog]) -> Option<&'a BundleIdentity> {
+    let failed = there::failed_upgrade(operator)?;
     let packages = models
         .iter()
         .filter_map(|model| model.package(&failed.bundle.package));
     let named = packages.flat_map(|package| &package.bundles);
     let mut named = named.filter(|bundle| bundle.name == failed.bundle.name);
-    if named.any(|bundle| bundle.image != failed.bundle.image) {
-        return Vec::new();
-    }
-    vec![failed.bundle.name.clone()]
+    let is_another = named.any(|bundle| bundle.image != failed.bundle.image);
+    (!is_another).then_some(&failed.bundle)
 }
 
 /// What is installed by BundleDeployments that belong to no Operator.

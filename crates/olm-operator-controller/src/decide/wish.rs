@@ -31,6 +31,8 @@ pub(crate) struct Wish {
     pub(crate) stands: bool,
     /// Names of bundles that are left out.
     pub(crate) avoid: Vec<String>,
+    /// The bundle that failed and was taken back, for whose sake they are.
+    pub(crate) failed: Option<BundleIdentity>,
     /// Names of the catalogs that may answer; `None` for all.
     pub(crate) catalogs: Option<Vec<String>>,
 }

@@ -2,6 +2,8 @@
 
 use olm_api::conditions::{self, operator as reasons};
 
+use olm_runtime::conditions::get;
+
 use super::{Findings, Handover, Resolution, Verdict, trouble, waiting};
 use crate::{deployment, messages};
 
@@ -58,7 +60,12 @@ fn parts(findings: &Findings) -> (&'static str, &'static str, String) {
 
 fn arrived(findings: &Findings) -> (&'static str, &'static str, String) {
     if let Some(failed) = &findings.failed {
-        return ("False", reasons::ROLLED_BACK, messages::rolled_back(failed));
+        let mut message = messages::rolled_back(failed);
+        if let Some(kept) = kept(findings) {
+            message.push_str("; definitions ");
+            message.push_str(&kept.message);
+        }
+        return ("False", reasons::ROLLED_BACK, message);
     }
     match &findings.pending {
         Some(pending) => (
@@ -68,6 +75,23 @@ fn arrived(findings: &Findings) -> (&'static str, &'static str, String) {
         ),
         None => ("True", reasons::SUCCEEDED, messages::ARRIVED.to_owned()),
     }
+}
+
+/// Definitions that are not those of what runs and stay, as rukpak says; `None` where there are none.
+/// They stay whatever is asked for, so that the generation does not matter.
+pub(super) fn kept(findings: &Findings) -> Option<Verdict> {
+    let status = findings.deployment.as_ref()?.status.as_ref()?;
+    let kept = get(&status.conditions, conditions::DEFINITIONS_KEPT)?;
+    let reasons = [
+        conditions::deployment::UNSAFE_ROLLBACK,
+        conditions::deployment::INSTANCES_EXIST,
+    ];
+    Some(Verdict {
+        kind: conditions::DEFINITIONS_KEPT,
+        status: "True",
+        reason: reasons.into_iter().find(|reason| *reason == kept.reason)?,
+        message: kept.message.clone(),
+    })
 }
 
 /// Whether what runs works, as rukpak says.

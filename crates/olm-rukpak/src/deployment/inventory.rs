@@ -39,6 +39,12 @@ pub(crate) fn is_installed(inventory: &Inventory, target: &AppliedBundle) -> boo
         })
 }
 
+/// Whether bringing `target` is the way back from another bundle, or from another configuration, that
+/// was begun to be applied.
+pub(crate) fn goes_back(inventory: &Inventory, target: &AppliedBundle) -> bool {
+    inventory.applying.is_some() && inventory.installed.as_ref() == Some(target)
+}
+
 /// A configuration as the inventory keeps it: an API server drops nulls, which mean nothing here, and
 /// without anything in it there is none.
 pub(crate) fn recorded(
@@ -96,20 +102,23 @@ pub(crate) fn before(inventory: &Inventory, target: &AppliedBundle, new: &[Objec
     Inventory {
         installed: inventory.installed.clone(),
         applying: Some(target.clone()),
+        kept_definitions: inventory.kept_definitions.clone(),
         objects: union(ids(inventory).iter().chain(new)),
     }
 }
 
 /// What to write when `target` is installed and the rest is pruned, except for what `remaining`
-/// had to stay.
+/// had to stay, and for definitions that stay as they are.
 pub(crate) fn after<'a>(
     target: &AppliedBundle,
+    kept_definitions: Vec<String>,
     new: &'a [ObjectId],
     remaining: impl Iterator<Item = &'a ObjectId>,
 ) -> Inventory {
     Inventory {
         installed: Some(target.clone()),
         applying: None,
+        kept_definitions,
         objects: union(new.iter().chain(remaining)),
     }
 }
@@ -182,7 +191,12 @@ mod tests {
             bundle: "new".into(),
             ..AppliedBundle::default()
         };
-        let first = after(&old, &[id("v1", "a"), id("v1", "b")], std::iter::empty());
+        let first = after(
+            &old,
+            Vec::new(),
+            &[id("v1", "a"), id("v1", "b")],
+            std::iter::empty(),
+        );
         assert_eq!(names(&first), ["v1/a", "v1/b"]);
 
         let during = before(&first, &new, &[id("v2", "b"), id("v2", "c")]);
@@ -193,6 +207,7 @@ mod tests {
         let kept = id("v1", "a");
         let last = after(
             &new,
+            Vec::new(),
             &[id("v2", "b"), id("v2", "c")],
             std::iter::once(&kept),
         );
@@ -213,7 +228,7 @@ mod tests {
             certificate_provider: Some("own".into()),
             ..target.clone()
         };
-        let mut inventory = after(&with_certificates, &[], std::iter::empty());
+        let mut inventory = after(&with_certificates, Vec::new(), &[], std::iter::empty());
         assert!(is_installed(&inventory, &target));
         inventory.applying = Some(target.clone());
         assert!(!is_installed(&inventory, &target));
@@ -224,6 +239,25 @@ mod tests {
         inventory.applying = None;
         assert!(!is_installed(&inventory, &other));
         assert!(!is_installed(&Inventory::default(), &other));
+    }
+
+    #[test]
+    fn the_way_back_is_told_from_the_way_on() {
+        let bundle = |name: &str| AppliedBundle {
+            bundle: name.into(),
+            ..AppliedBundle::default()
+        };
+        let (old, new) = (bundle("old"), bundle("new"));
+        let installed = after(&old, vec!["a".into()], &[], std::iter::empty());
+        assert!(!goes_back(&installed, &old));
+        assert!(!goes_back(&installed, &new));
+        // Definitions that stay are not forgotten while the next bundle comes.
+        let during = before(&installed, &new, &[]);
+        assert_eq!(during.kept_definitions, ["a"]);
+        assert!(!goes_back(&during, &new));
+        assert!(goes_back(&during, &old));
+        // Also when it was begun already.
+        assert!(goes_back(&before(&during, &old, &[]), &old));
     }
 
     #[rstest]

@@ -85,15 +85,40 @@ pub(crate) struct Findings {
     pub(crate) installed: Option<Said>,
     pub(crate) healthy: Option<Said>,
     pub(crate) uninstalling: Option<Said>,
-    /// Definitions that are in no bundle any more and stay for the sake of their custom resources,
-    /// with these.
-    pub(crate) kept: Option<Vec<String>>,
+    pub(crate) kept: Option<Stay>,
     /// The Bundle that is installed now.
     pub(crate) active_bundle: Option<String>,
     /// The namespace that was installed to.
     pub(crate) install_namespace: Option<String>,
     /// What may exist from now on.
     pub(crate) inventory: Option<Inventory>,
+}
+
+/// Definitions that stay for the sake of custom resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stay {
+    /// Those that are in no bundle any more, with their custom resources.
+    pub(crate) instances: Vec<String>,
+    /// Those of an upgrade that was taken back; a line for each change that keeps one.
+    pub(crate) not_taken_back: Vec<String>,
+}
+
+impl Stay {
+    /// Reason and message, where there are any.
+    fn said(&self) -> Option<(&'static str, String)> {
+        let left = (!self.instances.is_empty()).then(|| {
+            let message = messages::definitions_kept(&self.instances);
+            (deployment::INSTANCES_EXIST, message)
+        });
+        let newer = (!self.not_taken_back.is_empty()).then(|| {
+            let message = messages::definitions_not_taken_back(&self.not_taken_back);
+            (deployment::UNSAFE_ROLLBACK, message)
+        });
+        match (newer, left) {
+            (Some((reason, newer)), Some((_, left))) => Some((reason, format!("{newer}\n{left}"))),
+            (newer, left) => newer.or(left),
+        }
+    }
 }
 
 impl Findings {
@@ -174,13 +199,7 @@ pub(crate) fn project(
     }
     if let Some(kept) = &findings.kept {
         let list = &mut status.conditions;
-        if kept.is_empty() {
-            conditions::remove(list, DEFINITIONS_KEPT);
-        } else {
-            let (reason, message) = (
-                deployment::INSTANCES_EXIST,
-                messages::definitions_kept(kept),
-            );
+        if let Some((reason, message)) = kept.said() {
             conditions::set(
                 list,
                 DEFINITIONS_KEPT,
@@ -190,6 +209,8 @@ pub(crate) fn project(
                 generation,
                 now,
             );
+        } else {
+            conditions::remove(list, DEFINITIONS_KEPT);
         }
     }
     let (ready, reason, message) = ready(&status.conditions, generation);
@@ -295,7 +316,10 @@ mod tests {
     fn definitions_that_are_kept_are_named_until_they_are_not() {
         let mut object = deployment("etcd");
         let mut findings = Findings {
-            kept: Some(vec!["a.example.com (1 left: x)".to_owned()]),
+            kept: Some(Stay {
+                instances: vec!["a.example.com (1 left: x)".to_owned()],
+                ..Stay::default()
+            }),
             ..Findings::default()
         };
         let status = project(&object, &findings, at(1));
@@ -313,8 +337,23 @@ mod tests {
         findings.kept = None;
         let status = project(&object, &findings, at(2));
         assert!(conditions::get(&status.conditions, DEFINITIONS_KEPT).is_some());
-        findings.kept = Some(Vec::new());
+        findings.kept = Some(Stay {
+            instances: vec!["a.example.com (1 left: x)".to_owned()],
+            not_taken_back: vec!["b: why".to_owned(), "c: why".to_owned()],
+        });
         let status = project(&object, &findings, at(3));
+        let (_, reason, message, _) = row(&status, DEFINITIONS_KEPT);
+        assert_eq!(reason, "UnsafeRollback");
+        assert_eq!(
+            message,
+            "stay as the upgrade that was taken back brought them, as custom resources could be lost \
+             or refused otherwise (to take them back all the same, set spec.crdUpgradeSafety to None, \
+             on the Operator where there is one):\nb: why\nc: why\n\
+             left the bundle and stay while there are custom resources of their kinds: \
+             a.example.com (1 left: x)"
+        );
+        findings.kept = Some(Stay::default());
+        let status = project(&object, &findings, at(4));
         assert!(conditions::get(&status.conditions, DEFINITIONS_KEPT).is_none());
     }
 

@@ -2,6 +2,7 @@
 //! are written with.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod failed;
 mod together;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

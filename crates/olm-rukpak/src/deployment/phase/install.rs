@@ -8,14 +8,14 @@ use kube::{Api, ResourceExt as _};
 use olm_api::bundle_deployment::{BundleDeployment, CrdUpgradeSafety, Inventory};
 use olm_api::names;
 use olm_apply::{
-    Action, ApplyError, ApplyOptions, Health, ObjectId, ObjectSet, Owner, Phase, Placement,
+    Action, ApplyError, ApplyOptions, Health, ObjectId, ObjectSet, Owner, Phase, Placement, Plan,
 };
 use olm_runtime::Pass;
 use serde_json::{Value, json};
 
 use super::load::Loaded;
 use crate::deployment::error::DeploymentError;
-use crate::deployment::status::Findings;
+use crate::deployment::status::{Findings, Stay};
 use crate::deployment::{DeploymentReconciler, inventory};
 
 /// How soon to look whether definitions that were kept may go.
@@ -86,6 +86,11 @@ impl DeploymentReconciler {
         let mut set = self.applier.prepare(objects, &placement).await?;
         if object.spec.crd_upgrade_safety == Some(CrdUpgradeSafety::None) {
             set = set.allowing_unsafe_upgrades();
+        } else if aim == Aim::Repair {
+            set = set.keeping_these_definitions(before.kept_definitions.iter().cloned());
+        } else if inventory::goes_back(&before, &bundle) {
+            // Custom resources may have been written by the definitions of what is left.
+            set = set.keeping_definitions();
         }
         if let Some(name) = &namespace
             && !ships_namespace
@@ -99,6 +104,13 @@ impl DeploymentReconciler {
             Aim::Repair => self.applier.preflight_each(set, &known).await?,
         };
         let new = plan.inventory();
+        let kept = Kept::of(&plan);
+        if !kept.why.is_empty() {
+            findings.kept = Some(Stay {
+                not_taken_back: kept.why,
+                ..Stay::default()
+            });
+        }
         let is_known = covers(&before, &new);
         if !refusals.is_empty() && !is_known {
             return Err(ApplyError::Refused(refusals).into());
@@ -164,18 +176,21 @@ impl DeploymentReconciler {
             let released: Vec<String> = pruned.released.iter().map(ToString::to_string).collect();
             tracing::info!(bundle = %bundle.bundle, ?released, "left what is somebody else's now");
         }
-        findings.inventory = Some(inventory::after(&bundle, &new, pruned.remaining()));
+        findings.inventory = Some(inventory::after(
+            &bundle,
+            kept.names,
+            &new,
+            pruned.remaining(),
+        ));
         findings.install_namespace = namespace;
         // Custom resources are not watched: whether they are gone is seen by looking.
         let kept_again = (!pruned.kept.is_empty()).then(|| olm_runtime::spread(KEPT_AGAIN));
         let look_again = look_again.into_iter().chain(kept_again).min();
-        findings.kept = Some(
-            pruned
-                .kept
-                .iter()
-                .map(|(_, count)| count.to_string())
-                .collect(),
-        );
+        findings.kept.get_or_insert_default().instances = pruned
+            .kept
+            .iter()
+            .map(|(_, count)| count.to_string())
+            .collect();
         Ok(Installation {
             progress: Progress::Complete,
             health,
@@ -203,6 +218,27 @@ impl DeploymentReconciler {
             .map_err(failed)?;
         tracing::info!(namespace = name, "made the install namespace");
         Ok(())
+    }
+}
+
+/// Definitions that stay as they are, though what runs has others.
+#[derive(Debug, Default)]
+struct Kept {
+    names: Vec<String>,
+    /// Why, a line for each change.
+    why: Vec<String>,
+}
+
+impl Kept {
+    fn of(plan: &Plan) -> Self {
+        let mut kept = Self::default();
+        for (id, refusals) in plan.kept() {
+            kept.names.push(id.name.clone());
+            kept.why.extend(refusals.iter().map(ToString::to_string));
+        }
+        kept.names.sort();
+        kept.why.sort();
+        kept
     }
 }
 
