@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::constraint::Constraint;
-use crate::model::{Api, Bundle, Catalog, ChannelEdge, Package, Requirement, legacy_release};
+use crate::model::{Api, Bundle, Catalog, ChannelEdge, Package, Requirement, legacy_release, push};
 use crate::rank::rank_equal_versions;
 
 /// The media type whose bundles may carry their release in the build metadata of their version;
@@ -34,7 +34,7 @@ struct CatalogBuilder {
 struct Collected {
     default_channel: String,
     channels: BTreeMap<String, Vec<ChannelEntry>>,
-    bundles: Vec<Bundle>,
+    bundles: Vec<Arc<Bundle>>,
     deprecations: Vec<Deprecations>,
     notes: Vec<String>,
 }
@@ -89,7 +89,7 @@ impl CatalogBuilder {
             }
             Item::Bundle(bundle) => {
                 let compact = compact(&self.name, bundle);
-                self.package(&compact.package).bundles.push(compact);
+                push(&mut self.package(&compact.package).bundles, compact);
             }
             Item::Deprecations(deprecations) => {
                 self.package(&deprecations.package)
@@ -135,7 +135,7 @@ impl Collected {
             mut notes,
         } = self;
         let mut positions: HashMap<String, usize> = HashMap::new();
-        let mut bundles: Vec<Bundle> = Vec::with_capacity(found.len());
+        let mut bundles: Vec<Arc<Bundle>> = Vec::with_capacity(found.len());
         for bundle in found {
             match positions.entry(bundle.name.clone()) {
                 Entry::Vacant(free) => {
@@ -161,7 +161,7 @@ impl Collected {
             for entry in entries {
                 let Some(bundle) = positions
                     .get(&entry.name)
-                    .and_then(|at| bundles.get_mut(*at))
+                    .and_then(|at| bundles.get_mut(*at).and_then(Arc::get_mut))
                 else {
                     notes.push(format!(
                         "bundle {:?} not found in catalog {catalog:?} (package {name:?}, channel {channel:?})",
@@ -199,7 +199,7 @@ impl Collected {
                 "olm.bundle" => {
                     if let Some(bundle) = positions
                         .get(&reference.name)
-                        .and_then(|at| bundles.get_mut(*at))
+                        .and_then(|at| bundles.get_mut(*at).and_then(Arc::get_mut))
                     {
                         bundle.deprecated = Some(message);
                     }
@@ -207,14 +207,15 @@ impl Collected {
                 _ => {}
             }
         }
-        for (bundle, (holding, skipping)) in bundles.iter_mut().zip(held) {
+        let owned = bundles.iter_mut().filter_map(Arc::get_mut);
+        for (bundle, (holding, skipping)) in owned.zip(held) {
             bundle.skipped = holding > 0 && holding == skipping;
         }
         rank_equal_versions(&mut bundles);
         Package {
             name,
             default_channel,
-            bundles: bundles.into_iter().map(Arc::new).collect(),
+            bundles,
             channels: channel_messages,
             deprecated,
             notes,

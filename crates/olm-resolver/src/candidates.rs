@@ -50,11 +50,14 @@ impl<'a> Survey<'a> {
     ) -> Self {
         let channel = request.channel.as_deref();
         let mut offered: Vec<Candidate<'a>> = Vec::new();
+        let mut is_in_order = true;
         for catalog in catalogs {
             let Some(package) = catalog.package(&request.package) else {
                 continue;
             };
             let in_doubt = has_deprecated_channel(package);
+            // One catalog by itself has them in order.
+            is_in_order = !in_doubt && offered.is_empty();
             offered.extend(package.bundles.iter().map(|bundle| Candidate {
                 catalog,
                 bundle,
@@ -65,7 +68,9 @@ impl<'a> Survey<'a> {
                 },
             }));
         }
-        offered.sort_by(Candidate::order);
+        if !is_in_order {
+            offered.sort_by(Candidate::order);
+        }
         let origin = origin(&offered, request);
         let bound = origin.filter(|_| request.policy == Policy::Enforce);
         let asked = offered

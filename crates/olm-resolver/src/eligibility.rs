@@ -77,7 +77,7 @@ pub fn eligibility(bundle: &Bundle, facts: &Facts) -> Result<(), Ineligibility> 
         return Err(Ineligibility::MediaType(bundle.media_type.clone()));
     }
     let core = |version: &Version| (version.major(), version.minor(), version.patch());
-    if let (Some(needed), Some(cluster)) = (&bundle.min_kube_version, &facts.kubernetes)
+    if let (Some(cluster), Some(needed)) = (&facts.kubernetes, &bundle.min_kube_version)
         && core(needed) > core(cluster)
     {
         return Err(Ineligibility::Kubernetes(needed.clone()));

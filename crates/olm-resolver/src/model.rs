@@ -1,11 +1,13 @@
 //! Catalogs in the compact form that resolution works on.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use olm_semver::{Version, blang};
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::constraint::Constraint;
 use crate::index::Index;
@@ -46,7 +48,9 @@ impl Catalog {
         priority: i32,
         mut packages: BTreeMap<String, Package>,
     ) -> Self {
-        packages.values_mut().for_each(Package::share);
+        for package in packages.values_mut() {
+            package.bundles.sort_by(|one, other| order(one, other));
+        }
         let index = Index::new(&packages);
         Self {
             name,
@@ -74,7 +78,8 @@ pub struct Package {
     pub name: String,
     /// Its default channel; `""` where the catalog names none. Resolution does not consult it.
     pub default_channel: String,
-    /// Its bundles in the order of the catalog.
+    /// Its bundles, best first: those that are not deprecated themselves, then the newest.
+    #[serde(deserialize_with = "shared")]
     pub bundles: Vec<Arc<Bundle>>,
     /// Its channels in the order of their names, each with the message of its deprecation.
     pub channels: BTreeMap<String, Option<String>>,
@@ -85,44 +90,93 @@ pub struct Package {
     pub notes: Vec<String>,
 }
 
-impl Package {
-    /// Lets bundles share what they provide with the one before, where that is the same.
-    fn share(&mut self) {
-        let mut before: Arc<[Api]> = Arc::default();
-        for bundle in self.bundles.iter_mut().filter_map(Arc::get_mut) {
-            if bundle.provides == before {
-                bundle.provides = Arc::clone(&before);
-            } else {
-                before = Arc::clone(&bundle.provides);
+/// Reads bundles one by one, so that what they share is never there for each of them.
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Bundle>>, D::Error> {
+    struct Shared;
+
+    impl<'de> Visitor<'de> for Shared {
+        type Value = Vec<Arc<Bundle>>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("bundles")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut bundles: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(bundle) = bundles.next_element()? {
+                push(&mut all, bundle);
             }
+            all.shrink_to_fit();
+            Ok(all)
         }
     }
+
+    deserializer.deserialize_seq(Shared)
+}
+
+/// Adds a bundle, which shares what it provides with the one before, where that is the same.
+pub(crate) fn push(bundles: &mut Vec<Arc<Bundle>>, mut bundle: Bundle) {
+    if let Some(before) = bundles.last()
+        && before.provides == bundle.provides
+    {
+        bundle.provides = Arc::clone(&before.provides);
+    }
+    bundles.push(Arc::new(bundle));
+}
+
+/// The order of the bundles of a package in one catalog, best first, where no channel is deprecated.
+fn order(one: &Bundle, other: &Bundle) -> Ordering {
+    let preference = |bundle: &Bundle| bundle.deprecated.is_some();
+    preference(one)
+        .cmp(&preference(other))
+        .then_with(|| other.version.as_ref().ok().cmp(&one.version.as_ref().ok()))
+        .then_with(|| olm_semver::compare_releases(&other.release, &one.release))
+        .then_with(|| other.supersedes.cmp(&one.supersedes))
+        .then_with(|| one.name.cmp(&other.name))
 }
 
 /// A bundle: one version of a package.
+// Resolving looks at thousands, and at most of them only at what comes first here. So that is kept
+// together, whatever the compiler would do.
+#[repr(C)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Bundle {
-    /// The catalog it comes from.
-    pub catalog: String,
-    /// Its package.
-    pub package: String,
-    /// Its name, unique in the package.
-    pub name: String,
     /// Its version, or why that cannot be read.
     pub version: Result<Version, String>,
-    /// Its release: explicit, or of a `registry+v1` bundle the build metadata of its version where
-    /// that can be one; `""` for none.
-    pub release: String,
-    /// The reference of its image.
-    pub image: String,
-    /// Its media type; `""` where the catalog names none, which means `registry+v1`.
-    pub media_type: String,
-    /// Its entry in every channel that holds it.
-    pub entries: Vec<ChannelEdge>,
     /// What it requires, in property order; or why that cannot be read.
     pub requires: Result<Vec<Requirement>, String>,
     /// The APIs it provides. Versions of a package mostly provide the same, and share it.
     pub provides: Arc<[Api]>,
+    /// Why it is deprecated (by the catalog's `olm.deprecations`), if it is.
+    pub deprecated: Option<String>,
+    /// Whether it carries the property `olm.deprecated`, which takes it out of use.
+    pub withdrawn: bool,
+    /// Whether the default channel of its package holds it.
+    #[serde(default)]
+    pub(crate) in_default_channel: bool,
+    /// Whether in every channel that holds it another entry skips it.
+    #[serde(default)]
+    pub(crate) skipped: bool,
+    /// The lowest Kubernetes version it runs on.
+    pub min_kube_version: Option<Version>,
+    /// Its media type; `""` where the catalog names none, which means `registry+v1`.
+    pub media_type: String,
+    /// The longest chain of bundles that it supersedes by name, counted only for bundles of equal
+    /// version and release, to order them.
+    pub(crate) supersedes: usize,
+    /// Its release: explicit, or of a `registry+v1` bundle the build metadata of its version where
+    /// that can be one; `""` for none.
+    pub release: String,
+    /// Its name, unique in the package.
+    pub name: String,
+    /// Its package.
+    pub package: String,
+    /// The catalog it comes from.
+    pub catalog: String,
+    /// The reference of its image.
+    pub image: String,
+    /// Its entry in every channel that holds it.
+    pub entries: Vec<ChannelEdge>,
     /// Its labels (`olm.label`).
     #[serde(default)]
     pub labels: Vec<String>,
@@ -130,21 +184,6 @@ pub struct Bundle {
     /// such, those that hold manifests, and values over 4 KiB.
     #[serde(default)]
     pub properties: Vec<(String, String)>,
-    /// Why it is deprecated (by the catalog's `olm.deprecations`), if it is.
-    pub deprecated: Option<String>,
-    /// Whether it carries the property `olm.deprecated`, which takes it out of use.
-    pub withdrawn: bool,
-    /// The lowest Kubernetes version it runs on.
-    pub min_kube_version: Option<Version>,
-    /// The longest chain of bundles that it supersedes by name, counted only for bundles of equal
-    /// version and release, to order them.
-    pub(crate) supersedes: usize,
-    /// Whether the default channel of its package holds it.
-    #[serde(default)]
-    pub(crate) in_default_channel: bool,
-    /// Whether in every channel that holds it another entry skips it.
-    #[serde(default)]
-    pub(crate) skipped: bool,
 }
 
 impl Bundle {

@@ -1,6 +1,7 @@
 //! The order of bundles of one version: the one that supersedes the other comes first.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::model::Bundle;
 
@@ -9,7 +10,7 @@ use crate::model::Bundle;
 /// or not, has the greater. Bundles above a circle, which no sound catalog has, tie above all.
 ///
 /// Takes time in proportion to the bundles and their edges.
-pub(crate) fn rank_equal_versions(bundles: &mut [Bundle]) {
+pub(crate) fn rank_equal_versions(bundles: &mut [Arc<Bundle>]) {
     let equal = equal_versions(bundles);
     if equal.is_empty() {
         return;
@@ -48,16 +49,18 @@ pub(crate) fn rank_equal_versions(bundles: &mut [Bundle]) {
         }
     }
     for at in equal {
-        bundles[at].supersedes = if waiting[at] == 0 {
-            lengths[at]
-        } else {
-            usize::MAX
-        };
+        if let Some(bundle) = Arc::get_mut(&mut bundles[at]) {
+            bundle.supersedes = if waiting[at] == 0 {
+                lengths[at]
+            } else {
+                usize::MAX
+            };
+        }
     }
 }
 
 /// Positions of the bundles whose version and release another one has, too.
-fn equal_versions(bundles: &[Bundle]) -> HashSet<usize> {
+fn equal_versions(bundles: &[Arc<Bundle>]) -> HashSet<usize> {
     let mut seen = HashMap::new();
     let mut equal = HashSet::new();
     for (at, bundle) in bundles.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! Numbers of bundles by where they are: names may repeat, and there are thousands to look up.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -17,6 +18,11 @@ impl Addresses {
 
     pub(super) fn insert(&mut self, bundle: &Arc<Bundle>, number: usize) {
         self.0.insert(address(bundle), number);
+    }
+
+    /// The place of a bundle, which may be free.
+    pub(super) fn entry(&mut self, bundle: &Arc<Bundle>) -> Entry<'_, usize, usize> {
+        self.0.entry(address(bundle))
     }
 
     pub(super) fn get(&self, bundle: &Arc<Bundle>) -> Option<usize> {

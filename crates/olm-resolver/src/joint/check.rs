@@ -1,6 +1,7 @@
 //! A check of solutions that shares nothing with the search: it looks at the problem as it was
 //! given, and at what was selected.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::candidates::Survey;
@@ -189,13 +190,13 @@ fn ground(problem: &Problem<'_>, place: Option<usize>, bundle: &Bundle) -> Groun
         reachable: true,
     };
     let mut adopted = problem.adopted.iter();
-    let (request, catalogs): (Request, _) = match place {
+    let (request, catalogs): (Cow<'_, Request>, _) = match place {
         Some(place) => {
             let member = &problem.operators[place];
-            (member.request.clone(), member.catalogs.as_deref())
+            (Cow::Borrowed(&member.request), member.catalogs.as_deref())
         }
         None => match adopted.find(|running| running.installed.package == bundle.package) {
-            Some(running) => (running.request(), None),
+            Some(running) => (Cow::Owned(running.request()), None),
             None => return free,
         },
     };

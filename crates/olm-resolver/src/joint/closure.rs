@@ -1,5 +1,6 @@
 //! Everything that takes part: what is asked for, what that requires, and so on.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -244,16 +245,16 @@ impl<'a> Closure<'a> {
         bundle: &Arc<Bundle>,
         unusable: Option<Ineligibility>,
     ) -> usize {
-        if let Some(node) = self.of_bundle.get(bundle) {
-            return node;
-        }
+        let free = match self.of_bundle.entry(bundle) {
+            Entry::Occupied(found) => return *found.get(),
+            Entry::Vacant(free) => free,
+        };
         let origin = self.origins[part].as_ref().map(OwnedOrigin::borrow);
         let installed = self.parts[part].installed;
         if let (Some(origin), Some(installed)) = (origin, installed)
             && origin.is(bundle)
         {
-            self.of_bundle.insert(bundle, installed);
-            return installed;
+            return *free.insert(installed);
         }
         let unreachable = match (&self.parts[part].bound, origin) {
             (Some(Bound { channel }), Some(origin)) => {
@@ -261,8 +262,7 @@ impl<'a> Closure<'a> {
             }
             _ => false,
         };
-        let node = self.nodes.len();
-        self.of_bundle.insert(bundle, node);
+        let node = *free.insert(self.nodes.len());
         self.parts[part].nodes.push(node);
         self.nodes.push(Node {
             bundle: Arc::clone(bundle),

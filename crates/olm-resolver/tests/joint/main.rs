@@ -9,6 +9,8 @@
 )]
 
 mod constraints;
+#[path = "../documents/mod.rs"]
+mod documents;
 mod hostile;
 mod interactions;
 mod mutations;

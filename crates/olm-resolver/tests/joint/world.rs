@@ -1,6 +1,5 @@
 //! Small worlds, written like tables.
 
-use olm_fbc::{Reading, read_lines};
 use olm_resolver::{
     Catalog, DEFAULT_BUDGET, EdgeMode, Facts, Installed, Member, Policy, Problem, Refusal, Request,
     Resolution, Running,
@@ -9,6 +8,8 @@ use olm_semver::Version;
 use olm_semver::masterminds::Constraint;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+pub(crate) use crate::documents::read;
 
 /// A bundle on its way to a catalog.
 #[derive(Clone)]
@@ -192,17 +193,6 @@ fn documents(name: &str, priority: i32, bundles: &[Written]) -> Catalog {
             .push(json!({"schema": "olm.package", "name": package, "defaultChannel": channel}));
     }
     read(name, priority, &documents)
-}
-
-pub(crate) fn read(name: &str, priority: i32, documents: &[Value]) -> Catalog {
-    let lines: Vec<String> = documents.iter().map(Value::to_string).collect();
-    let lines = lines.join("\n");
-    Catalog::read(
-        name,
-        priority,
-        read_lines(lines.as_bytes(), Reading::default()),
-    )
-    .unwrap()
 }
 
 /// An Operator named after the package that it asks for.

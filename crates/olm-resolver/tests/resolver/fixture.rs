@@ -1,21 +1,11 @@
 //! Catalogs and requests.
 
-use olm_fbc::{Reading, read_lines};
 use olm_resolver::{Catalog, Choice, EdgeMode, Facts, Installed, Policy, Refusal, Request, choose};
 use olm_semver::Version;
 use olm_semver::masterminds::Constraint;
 use serde_json::{Value, json};
 
-pub(crate) fn catalog(name: &str, priority: i32, documents: &[Value]) -> Catalog {
-    let lines: Vec<String> = documents.iter().map(Value::to_string).collect();
-    let lines = lines.join("\n");
-    Catalog::read(
-        name,
-        priority,
-        read_lines(lines.as_bytes(), Reading::default()),
-    )
-    .unwrap()
-}
+pub(crate) use crate::documents::read as catalog;
 
 pub(crate) fn bundle(package: &str, version: &str, more: &[Value]) -> Value {
     let mut properties =

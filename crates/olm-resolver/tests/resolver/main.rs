@@ -8,6 +8,8 @@
 
 mod choose;
 mod dependencies;
+#[path = "../documents/mod.rs"]
+mod documents;
 mod fixture;
 mod properties;
 mod size;
