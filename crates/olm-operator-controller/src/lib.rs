@@ -136,12 +136,12 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
         Ok(())
     });
     let (of_deployment, of_bundle, of_operator) = (Arc::clone(&wake), Arc::clone(&wake), wake);
-    let whose = task::changed(decisions.clone());
+    let (whose, newest) = (task::changed(decisions.clone()), decisions.clone());
     let controller = controller
         .pass_limit(PASS)
         .watches_stream(deployment_changes, move |changed| {
             of_deployment.notify_one();
-            watches::of_deployment(changed)
+            watches::of_deployment(changed, newest.borrow().as_deref())
         })
         .watches_stream(bundle_changes, move |_| {
             of_bundle.notify_one();

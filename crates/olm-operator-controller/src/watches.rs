@@ -9,18 +9,30 @@ use olm_api::operator::Operator;
 use olm_runtime::ObjectRef;
 use tokio::sync::watch;
 
+use crate::decide::Decisions;
 use crate::deployment;
 
 /// The Operators to look at when a BundleDeployment changes: the one that owns it, and the one that
-/// needs its name.
-pub(crate) fn of_deployment(changed: &BundleDeployment) -> Vec<ObjectRef<Operator>> {
+/// needs its name. The latter not where its decision rests on another one: it is decided anew, and
+/// that triggers a pass.
+pub(crate) fn of_deployment(
+    changed: &BundleDeployment,
+    decisions: Option<&Decisions>,
+) -> Vec<ObjectRef<Operator>> {
+    let own = changed.metadata.name.as_deref().unwrap_or_default();
+    let decision = decisions.and_then(|decisions| decisions.get(own));
+    let is_outdated = decision.is_some_and(|decision| !decision.basis.is_of(changed));
     let owner = deployment::owning_operator(changed);
     // By name, so that an Operator that does not decode is looked at too.
     let named: BTreeSet<String> = owner
         .into_iter()
         .chain(changed.metadata.name.clone())
         .collect();
-    named.iter().map(|name| ObjectRef::new(name)).collect()
+    named
+        .iter()
+        .filter(|name| !(is_outdated && *name == own))
+        .map(|name| ObjectRef::new(name))
+        .collect()
 }
 
 /// A stream that yields whenever there is a new value.

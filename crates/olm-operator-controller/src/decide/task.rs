@@ -102,8 +102,8 @@ async fn decide_always(
             Ok(()) = sources.facts.changed() => {}
             else => return,
         }
-        // The longer it takes, the more is decided at once: half of the time at most.
-        tokio::time::sleep(took.clamp(TOGETHER, LONGEST_PAUSE)).await;
+        // The longer it takes, the more is decided at once: a third of the time at most.
+        tokio::time::sleep((took * 2).clamp(TOGETHER, LONGEST_PAUSE)).await;
     }
 }
 

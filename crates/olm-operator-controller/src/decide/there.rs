@@ -104,4 +104,13 @@ impl Basis {
                 .map(|failed| (failed.bundle.name.clone(), failed.bundle.image.clone())),
         }
     }
+
+    /// Whether it is of this BundleDeployment, as it is specified now.
+    pub(crate) fn is_of(&self, found: &BundleDeployment) -> bool {
+        let metadata = &found.metadata;
+        let deployment = self.deployment.as_ref();
+        deployment.is_some_and(|(uid, generation)| {
+            *uid == metadata.uid && *generation == metadata.generation
+        })
+    }
 }
