@@ -7,10 +7,12 @@
     reason = "tests"
 )]
 
+mod away;
 mod bad_input;
 mod by_hand;
 mod catalog_swaps;
 mod crash;
+mod crowd;
 mod decisions;
 mod dependencies;
 mod harness;

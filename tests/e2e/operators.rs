@@ -1,4 +1,4 @@
-//! Operators over their life: channels, formats, failing upgrades, lost catalogs, deletion.
+//! Operators over their life: channels, formats, failing upgrades, deletion.
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -6,7 +6,6 @@ use kube::api::DeleteParams;
 use kube::{Api, ResourceExt as _};
 use olm_tests::content::PackageContent;
 use olm_tests::fixture::{Package, Version};
-use olm_tests::wait::message;
 use olm_tests::{Wait, wait};
 use olm_tree::MemoryTree;
 use serde_json::json;
@@ -163,37 +162,6 @@ async fn the_successor_of_a_failed_release_is_asked_for_once() -> Result<()> {
     user.installed("fence", "1.3.0").await?;
     assert_eq!(asked.seen(), ["1.0.0", "1.1.0", "1.3.0"]);
     user.remove(&["fence"]).await
-}
-
-#[tokio::test]
-async fn without_its_catalog_an_operator_stays_and_goes_on_when_it_is_back() -> Result<()> {
-    let user = World::shared().await?.user().await?;
-    user.publish("moon", &[package("moon", &["1.0.0"])]).await?;
-    user.ask("moon", json!({"packageName": "moon"})).await?;
-    let operator = user.installed("moon", "1.0.0").await?;
-    let image = operator
-        .status
-        .unwrap_or_default()
-        .installed_bundle_resource;
-    user.catalogs
-        .delete("moon", &DeleteParams::default())
-        .await?;
-    // Other catalogs are there, and do not offer it.
-    let row = "Resolved=False/ResolutionFailed";
-    let text = r#"no package "moon" found"#;
-    let operator = user.said("moon", row, Text::Is(text)).await?;
-    ensure!(wait::has_reason(&operator, "Installed", "True", "Success"));
-    let status = operator.status.clone().unwrap_or_default();
-    assert_eq!(status.installed_bundle_resource, image);
-    assert_eq!(
-        message(&operator, "Installed"),
-        format!("installed from {image:?}")
-    );
-    user.breaks_deployment("moon").await?;
-    user.publish("moon", &[package("moon", &["1.0.0", "1.1.0"])])
-        .await?;
-    user.installed("moon", "1.1.0").await?;
-    user.remove(&["moon"]).await
 }
 
 #[tokio::test]

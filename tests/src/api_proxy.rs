@@ -74,6 +74,8 @@ struct Plan {
     weather: Weather,
     /// The writes since the count began.
     writes: Vec<String>,
+    /// What else was sent that is more than a question.
+    passing: Vec<String>,
     strike: Option<Strike>,
     /// How often each was asked for, by method and path.
     asked: HashMap<String, usize>,
@@ -173,12 +175,19 @@ impl ApiProxy {
     pub fn count(&self) {
         let mut plan = lock(&self.plan);
         plan.writes.clear();
+        plan.passing.clear();
         plan.strike = None;
     }
 
     /// The writes since the count began, as `METHOD PATH`.
     pub fn writes(&self) -> Vec<String> {
         lock(&self.plan).writes.clone()
+    }
+
+    /// What was sent since the count began and changes nothing or only passing things, as
+    /// `METHOD PATH`: Leases, Events, dry runs, reviews and tokens.
+    pub fn passing(&self) -> Vec<String> {
+        lock(&self.plan).passing.clone()
     }
 
     /// Counts from now on, and does `action` once at the `write`th write, counted from one.
@@ -229,6 +238,10 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
     } else if is_write(request.method(), request.uri()) {
         written(&upstream, request).await
     } else {
+        if changes(request.method()) {
+            let sent = format!("{} {}", request.method(), request.uri().path());
+            lock(&upstream.plan).passing.push(sent);
+        }
         passed_on(&upstream, request).await
     };
     result.unwrap_or_else(|error| {
@@ -244,10 +257,13 @@ fn has(uri: &Uri, key: &str, values: &[&str]) -> bool {
     })
 }
 
+fn changes(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}
+
 fn is_write(method: &Method, uri: &Uri) -> bool {
-    let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
     let passing = ["/leases", "/events", "reviews", "/token"];
-    changes
+    changes(method)
         && !has(uri, "dryRun=", &["All"])
         && !passing.iter().any(|kind| uri.path().contains(kind))
 }
