@@ -138,6 +138,57 @@ fn crowded(guests: usize) -> String {
     lines.iter().map(|line| line.to_string() + "\n").collect()
 }
 
+/// What bundles require is met one by one, and judged for those only that are needed.
+async fn odd_requirements(user: &User<'_>) -> Result<()> {
+    let requires = |package: &str| json!({"packageName": package, "versionRange": ">=1.0.0"});
+    let kind = "olm.package.required";
+    let plain = |name: &str, versions: &[&str]| {
+        let content = package(name, versions);
+        versions.iter().fold(content, |content, version| {
+            content.with_image(version, &format!("example.com/{name}:{version}"))
+        })
+    };
+    let odd = [
+        // One of two is there.
+        plain("odd-both", &["1.0.0"])
+            .with_property("1.0.0", kind, requires("odd-there"))
+            .with_property("1.0.0", kind, requires("odd-nowhere")),
+        // Only the older one has to be left alone.
+        plain("odd-stale", &["1.0.0", "1.1.0"]).with_property(
+            "1.0.0",
+            kind,
+            requires("odd-nowhere"),
+        ),
+        plain("odd-text", &["1.0.0"]).with_property("1.0.0", kind, json!({"packageName": 7})),
+        plain("odd-rule", &["1.0.0"]).with_property("1.0.0", "olm.constraint", json!({"nor": 1})),
+        plain("odd-there", &["1.0.0"]),
+        // The default channel is not asked for.
+        plain("odd-channel", &["1.0.0", "2.0.0"])
+            .with_channel("stable", &["1.0.0"])
+            .with_channel("beta", &["2.0.0"]),
+    ];
+    user.publish("odd", &odd).await?;
+    for name in ["both", "stale", "text", "rule", "channel"] {
+        let name = format!("odd-{name}");
+        user.ask(&name, json!({"packageName": name})).await?;
+    }
+    for (name, told) in [
+        ("odd-both", "odd-nowhere"),
+        ("odd-text", "olm.package.required"),
+        ("odd-rule", "olm.constraint"),
+    ] {
+        let row = "Resolved=False/ResolutionFailed";
+        user.said(name, row, Text::Has(&[told])).await?;
+        ensure!(user.deployments.get_opt(name).await?.is_none());
+    }
+    for (name, version) in [("odd-stale", "1.1.0"), ("odd-channel", "2.0.0")] {
+        let text = format!("resolved to {:?}", format!("example.com/{name}:{version}"));
+        user.said(name, "Resolved=True/Success", Text::Is(&text))
+            .await?;
+    }
+    Ok(())
+}
+
 /// What takes too long to decide is told to those who ask for it.
 async fn takes_too_long(user: &User<'_>) -> Result<()> {
     const GUESTS: usize = 14;
@@ -201,6 +252,13 @@ async fn what_is_written_into_a_deployment_is_told_and_semver_mode_skips_version
         let text = format!("bundledeployment not ready: {told}");
         user.said(NAME, failed, Text::Is(&text)).await?;
     }
+    // However long it is.
+    let limit = 32_768;
+    user.writes("Installed", "False", &"x".repeat(limit), None)
+        .await?;
+    let text = "xxx\n\n... [message truncated]";
+    let operator = user.said(NAME, failed, Text::Has(&[text])).await?;
+    ensure!(message(&operator, "Installed").len() <= limit);
     let operator = user.installs("1.0.0").await?;
     // Monitoring is told as well.
     for line in [
@@ -251,6 +309,17 @@ async fn what_is_written_into_a_deployment_is_told_and_semver_mode_skips_version
     assert_eq!(status.resolved_bundle_resource, "");
     assert_eq!(status.installed_bundle_resource, image("1.0.0"));
     user.ask(NAME, spec("1.2.0")).await?;
+    user.asks_for("1.2.0").await?;
+    // Until rukpak says otherwise, what ran runs.
+    let row = "Installed=True/Success";
+    let text = [image("1.0.0"), "1.2.0".to_owned()];
+    let text = text.each_ref().map(String::as_str);
+    let operator = user.said(NAME, row, Text::Has(&text)).await?;
+    let status = operator.status.clone().unwrap_or_default();
+    assert_eq!(status.installed_bundle_resource, image("1.0.0"));
+    assert_eq!(status.resolved_bundle_resource, image("1.2.0"));
+    ensure!(wait::has_condition(&operator, "Ready", "False"));
+    health::is(&operator, "Progressing")?;
     user.installs("1.2.0").await?;
     user.ask(NAME, spec("1.0.1")).await?;
     user.said(NAME, refused, Text::Has(&["constraints not satisfiable"]))
@@ -302,6 +371,7 @@ async fn what_is_written_into_a_deployment_is_told_and_semver_mode_skips_version
             "True/Deprecated: the package is old\nthe channel is old\nthe bundle is old",
         ]
     );
+    odd_requirements(&user).await?;
     takes_too_long(&user).await?;
     // Who has nothing to do with it is decided all the time.
     let operator = user.operators.get(NAME).await?;
