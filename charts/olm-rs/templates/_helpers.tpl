@@ -161,6 +161,12 @@ spec:
 {{- range .Values.plainHTTPRegistries }}
 - --plain-http-registry={{ . }}
 {{- end }}
+{{- range .Values.registryMirrors }}
+{{- $source := .source }}
+{{- range .mirrors }}
+- --registry-mirror={{ $source }}={{ . }}
+{{- end }}
+{{- end }}
 {{- if .Values.registryCA.configMap }}
 - --registry-ca-file=/etc/olm-rs/registry-ca/{{ .Values.registryCA.key }}
 {{- end }}

@@ -8,7 +8,8 @@ use kube::{Api, Client};
 use olm_api::catalog::Catalog;
 use olm_registry::{Access, Reference};
 use olm_runtime::events::Events;
-use olm_runtime::{Chain, Objects, Pass, pull_secret};
+use olm_runtime::pull_secret::{PullSecret, PullSecretError};
+use olm_runtime::{Chain, Objects, Pass};
 use olm_source::SourceError;
 use serde_json::Value;
 
@@ -121,17 +122,14 @@ impl Context {
     pub(crate) async fn access(&self, request: &Request<'_>) -> Result<Access, Unserved> {
         let secret = request.image.pull_secret.as_deref();
         let (client, namespace) = (&self.client.0, &self.namespace);
-        let credentials = pull_secret::read(client, namespace, secret, &request.reference)
-            .await
-            .map_err(|error| {
-                let cause = Chain(&error).to_string();
-                Unserved::passing(&messages::bad_pull_secret(&cause))
-            })?;
+        let failed = |error: PullSecretError| {
+            let cause = Chain(&error).to_string();
+            Unserved::passing(&messages::bad_pull_secret(&cause))
+        };
         let tls_verify = !request.image.insecure_skip_tls_verify.unwrap_or(false);
-        Ok(Access {
-            credentials,
-            tls_verify,
-        })
+        let secret = PullSecret::read(client, namespace, secret).await;
+        let access = secret.and_then(|secret| secret.access(&request.reference, tls_verify));
+        access.map_err(failed)
     }
 
     /// Removes what a catalog serves; the error says why it cannot.

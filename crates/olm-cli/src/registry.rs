@@ -86,6 +86,7 @@ impl Remote {
         let access = Access {
             credentials: credentials(reference, args)?,
             tls_verify: !args.insecure_skip_tls_verify,
+            ..Access::default()
         };
         let digest =
             client

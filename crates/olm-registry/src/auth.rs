@@ -77,7 +77,7 @@ pub enum AuthError {
 
 /// The credentials of many registries and repositories, as Secrets of the types
 /// `kubernetes.io/dockerconfigjson` and `kubernetes.io/dockercfg` hold them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuthFile {
     /// Pattern of host and path without scheme, to credentials.
     entries: BTreeMap<String, Credentials>,

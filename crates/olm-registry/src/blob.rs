@@ -1,5 +1,6 @@
 //! The bytes of a layer, as a stream that is checked as it flows.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,17 +30,12 @@ pub struct Blob {
 }
 
 impl Blob {
-    pub(crate) fn new(
-        session: Arc<Session>,
-        config: Arc<ClientConfig>,
-        image: Reference,
-        descriptor: LayerDescriptor,
-    ) -> Self {
+    /// The bytes from the first of `places` that gives them; they are taken up at the next where one
+    /// breaks off. Without a place there is an error.
+    pub(crate) fn new(places: VecDeque<Place>, descriptor: LayerDescriptor) -> Self {
         let size = descriptor.size;
         let state = State {
-            session,
-            config,
-            image,
+            places,
             descriptor,
             response: None,
             received: 0,
@@ -75,10 +71,16 @@ impl Stream for Blob {
     }
 }
 
+/// Where a blob can be had, and how it is asked for there.
+pub(crate) struct Place {
+    pub(crate) session: Arc<Session>,
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) image: Reference,
+}
+
 struct State {
-    session: Arc<Session>,
-    config: Arc<ClientConfig>,
-    image: Reference,
+    /// The first is being asked.
+    places: VecDeque<Place>,
     descriptor: LayerDescriptor,
     response: Option<Response>,
     received: u64,
@@ -103,9 +105,16 @@ impl State {
             let response = if let Some(response) = &mut self.response {
                 response
             } else {
-                let (response, skip) = self.open().await?;
-                self.skip = skip;
-                self.response.insert(response)
+                match self.open().await {
+                    Ok((response, skip)) => {
+                        self.skip = skip;
+                        self.response.insert(response)
+                    }
+                    Err(error) => {
+                        self.elsewhere(error)?;
+                        continue;
+                    }
+                }
             };
             match response.chunk().await {
                 Ok(Some(bytes)) => {
@@ -137,7 +146,7 @@ impl State {
         self.received += bytes.len() as u64;
         if self.received > self.descriptor.size {
             return Err(RegistryError::TooLarge {
-                image: self.image.to_string(),
+                image: self.image(),
                 what: self.descriptor.digest.to_string(),
                 limit: self.descriptor.size,
             });
@@ -155,7 +164,7 @@ impl State {
         let actual = hasher.finish();
         if actual != self.descriptor.digest {
             return Err(RegistryError::DigestMismatch {
-                image: self.image.to_string(),
+                image: self.image(),
                 expected: self.descriptor.digest.clone(),
                 actual,
             });
@@ -167,32 +176,59 @@ impl State {
     async fn broken(&mut self, source: Option<reqwest::Error>) -> Result<(), RegistryError> {
         self.response = None;
         let error = RegistryError::Body {
-            image: self.image.to_string(),
+            image: self.image(),
             what: self.descriptor.digest.to_string(),
             received: self.received,
             source: source.map(|e| Box::new(e.without_url()) as _),
         };
-        if self.resumed >= self.config.retry.times {
-            return Err(error);
-        }
+        let retry = self.place().map(|place| place.config.retry);
+        let Some(retry) = retry.filter(|retry| self.resumed < retry.times) else {
+            return self.elsewhere(error);
+        };
         self.resumed += 1;
         tracing::debug!(%error, "going on with a blob");
-        tokio::time::sleep(self.config.retry.delay).await;
+        tokio::time::sleep(retry.delay).await;
         Ok(())
+    }
+
+    /// Goes on to the next place, or gives up.
+    fn elsewhere(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        if self.places.len() <= 1 {
+            return Err(error);
+        }
+        tracing::warn!(image = %self.image(), %error, "a mirror does not give the blob");
+        self.places.pop_front();
+        self.resumed = 0;
+        Ok(())
+    }
+
+    fn place(&self) -> Option<&Place> {
+        self.places.front()
+    }
+
+    fn image(&self) -> String {
+        self.place()
+            .map(|place| place.image.to_string())
+            .unwrap_or_default()
     }
 
     /// The answer to a request for what is missing, and how much of it is to be dropped.
     async fn open(&self) -> Result<(Response, u64), RegistryError> {
+        let Some(place) = self.place() else {
+            return Err(RegistryError::NotFound {
+                image: self.descriptor.digest.to_string(),
+            });
+        };
         let path = format!("blobs/{}", self.descriptor.digest);
         let mut request = Request::new(Method::GET, path, "*/*");
         request.from = self.received;
         let response = retry::operation(
-            &self.config,
+            &place.config,
             || RegistryError::Timeout {
-                image: self.image.to_string(),
-                registry: self.image.registry().to_owned(),
+                image: place.image.to_string(),
+                registry: place.image.registry().to_owned(),
             },
-            || self.session.send(&self.image, &request),
+            || place.session.send(&place.image, &request),
         )
         .await?;
         let resumed = response.status() == StatusCode::PARTIAL_CONTENT

@@ -2,31 +2,42 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use http::{Method, StatusCode, header::CONTENT_TYPE};
 use olm_fs::Digest;
 
 use crate::answer::{BodyError, read_capped};
-use crate::auth::Credentials;
-use crate::blob::Blob;
+use crate::auth::{AuthFile, Credentials};
+use crate::blob::{Blob, Place};
 use crate::config::ClientConfig;
 use crate::error::RegistryError;
 use crate::manifest::{self, ImageConfig, LayerDescriptor, Manifest};
+use crate::mirror;
 use crate::reference::Reference;
 use crate::retry;
 use crate::session::{self, Request, Session};
 
 /// Sessions that are kept; the one not used for longest goes.
 const MAX_SESSIONS: usize = 32;
+/// Longest time for one operation at a mirror.
+const HASTE: Duration = Duration::from_secs(10);
 /// Indexes within indexes that are followed.
 const MAX_INDEXES: usize = 2;
+
+/// Says that a mirror did not give what it was asked for.
+fn missing(mirrored: &Reference, error: &RegistryError) {
+    tracing::warn!(image = %mirrored, %error, "a mirror does not give the image");
+}
 
 /// How a registry is accessed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// Who asks. Default: anonymous.
     pub credentials: Credentials,
+    /// Where the credentials for mirrors are. Default: none.
+    pub mirror_credentials: AuthFile,
     /// Whether the registry's certificate is checked. Default: true.
     pub tls_verify: bool,
 }
@@ -35,6 +46,7 @@ impl Default for Access {
     fn default() -> Self {
         Self {
             credentials: Credentials::Anonymous,
+            mirror_credentials: AuthFile::default(),
             tls_verify: true,
         }
     }
@@ -135,6 +147,20 @@ impl Client {
         if let Some(digest) = reference.digest() {
             return Ok(digest.clone());
         }
+        for (mirrored, access) in self.mirrored(reference, access) {
+            match self.hasty().resolve_at(&mirrored, &access).await {
+                Ok(digest) => return Ok(digest),
+                Err(error) => missing(&mirrored, &error),
+            }
+        }
+        self.resolve_at(reference, access).await
+    }
+
+    async fn resolve_at(
+        &self,
+        reference: &Reference,
+        access: &Access,
+    ) -> Result<Digest, RegistryError> {
         let session = self.session(reference, access)?;
         let path = format!("manifests/{}", reference.manifest());
         let head = Request::new(Method::HEAD, path, manifest::ACCEPT);
@@ -167,6 +193,20 @@ impl Client {
     /// # Errors
     /// [`RegistryError`].
     pub async fn image(
+        &self,
+        reference: &Reference,
+        access: &Access,
+    ) -> Result<Image, RegistryError> {
+        for (mirrored, access) in self.mirrored(reference, access) {
+            match self.hasty().image_at(&mirrored, &access).await {
+                Ok(image) => return Ok(image),
+                Err(error) => missing(&mirrored, &error),
+            }
+        }
+        self.image_at(reference, access).await
+    }
+
+    async fn image_at(
         &self,
         reference: &Reference,
         access: &Access,
@@ -212,12 +252,48 @@ impl Client {
         layer: &LayerDescriptor,
         access: &Access,
     ) -> Result<Blob, RegistryError> {
+        let mut places = VecDeque::new();
+        for (mirrored, access) in self.mirrored(reference, access) {
+            let hasty = self.hasty();
+            places.push_back(Place {
+                session: hasty.session(&mirrored, &access)?,
+                image: mirrored,
+                config: hasty.config,
+            });
+        }
         let session = self.session(reference, access)?;
-        self.blob_below(session, reference, layer, self.config.limits.blob)
+        let limit = self.config.limits.blob;
+        self.blob_below(places, session, reference, layer, limit)
+    }
+
+    /// The mirrors of an image, and who asks there.
+    fn mirrored(&self, reference: &Reference, access: &Access) -> Vec<(Reference, Access)> {
+        mirror::names(&self.config.mirrors, reference)
+            .into_iter()
+            .map(|mirrored| {
+                let access = Access {
+                    credentials: access.mirror_credentials.credentials(&mirrored),
+                    ..access.clone()
+                };
+                (mirrored, access)
+            })
+            .collect()
+    }
+
+    /// The same, that asks once: where somebody else can be asked, nobody is waited for.
+    fn hasty(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.retry.times = 0;
+        config.timeouts.operation = config.timeouts.operation.min(HASTE);
+        Self {
+            config: Arc::new(config),
+            ..self.clone()
+        }
     }
 
     fn blob_below(
         &self,
+        mut places: VecDeque<Place>,
         session: Arc<Session>,
         reference: &Reference,
         descriptor: &LayerDescriptor,
@@ -231,12 +307,12 @@ impl Client {
             });
         }
         let config = Arc::clone(&self.config);
-        Ok(Blob::new(
+        places.push_back(Place {
             session,
             config,
-            reference.clone(),
-            descriptor.clone(),
-        ))
+            image: reference.clone(),
+        });
+        Ok(Blob::new(places, descriptor.clone()))
     }
 
     async fn image_config(
@@ -246,7 +322,13 @@ impl Client {
         descriptor: LayerDescriptor,
     ) -> Result<ImageConfig, RegistryError> {
         let limit = self.config.limits.config;
-        let blob = self.blob_below(Arc::clone(session), reference, &descriptor, limit)?;
+        let blob = self.blob_below(
+            VecDeque::new(),
+            Arc::clone(session),
+            reference,
+            &descriptor,
+            limit,
+        )?;
         let bytes = blob
             .try_fold(Vec::new(), |mut all, bytes| async move {
                 all.extend_from_slice(&bytes);

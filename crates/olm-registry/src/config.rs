@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::mirror::Mirror;
+
 /// What this program calls itself.
 pub(crate) const USER_AGENT: &str = concat!("olm-rs/", env!("CARGO_PKG_VERSION"));
 
@@ -12,6 +14,9 @@ pub struct ClientConfig {
     /// to in HTTPS; those on this machine (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`) in HTTP
     /// if HTTPS cannot be had. Default: none.
     pub plain_http: Vec<String>,
+    /// Where images can be had as well. These are asked first, once each, for tags and digests. Default:
+    /// none.
+    pub mirrors: Vec<Mirror>,
     /// PEM bundles of certificate authorities that are trusted besides the system's. Default:
     /// none.
     pub extra_root_certificates: Vec<Vec<u8>>,
@@ -30,6 +35,7 @@ impl Default for ClientConfig {
     fn default() -> Self {
         Self {
             plain_http: Vec::new(),
+            mirrors: Vec::new(),
             extra_root_certificates: Vec::new(),
             user_agent: USER_AGENT.to_owned(),
             timeouts: Timeouts::default(),

@@ -14,6 +14,8 @@
 //! * every answer has a limit of size and of time; failures in passing are tried again, few times
 //!   and within half a minute, and every error says whether it [is one](RegistryError::is_transient);
 //! * HTTPS, but for registries that are named otherwise or are on this machine;
+//! * what has mirrors is asked of them first, each with its own credentials, and of its own registry
+//!   when none of them gives it;
 //! * credentials go to their registry and to the token service it names, never in the clear where
 //!   the registry is asked in HTTPS, and into no message and no `Debug`.
 //!
@@ -43,6 +45,7 @@ mod client;
 mod config;
 mod error;
 mod manifest;
+mod mirror;
 pub mod push;
 mod reference;
 mod retry;
@@ -55,5 +58,6 @@ pub use self::client::{Access, Client, Image};
 pub use self::config::{ClientConfig, Limits, Retry, Timeouts};
 pub use self::error::RegistryError;
 pub use self::manifest::{ImageConfig, LayerDescriptor};
+pub use self::mirror::{Mirror, MirrorError};
 pub use self::reference::{Reference, ReferenceError};
 pub use olm_fs::{Digest, DigestError};

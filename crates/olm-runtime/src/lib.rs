@@ -77,6 +77,7 @@
 //! }
 //! ```
 
+pub mod allowed_hosts;
 pub mod args;
 mod backoff;
 pub mod certificates;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use olm_fs::FileError;
-use olm_registry::{Client, ClientConfig, RegistryError};
+use olm_registry::{Client, ClientConfig, Mirror, RegistryError};
 
 /// Largest file of registry authorities, in bytes: twenty times what a whole system trusts.
 const MAX_CA_FILE: u64 = 4 << 20;
@@ -28,6 +28,12 @@ pub struct RegistryArgs {
     #[arg(long, value_name = "REGISTRY")]
     pub plain_http_registry: Vec<String>,
 
+    /// Where images can be had as well, as SOURCE=MIRROR: a registry, or the begin of a repository's
+    /// name, and what stands in its place; may be repeated. Mirrors of the longest source are asked
+    /// first, in their order
+    #[arg(long, value_name = "SOURCE=MIRROR")]
+    pub registry_mirror: Vec<Mirror>,
+
     /// File of PEM certificates that registries may be verified with, besides the system's
     #[arg(long, value_name = "FILE")]
     pub registry_ca_file: Option<PathBuf>,
@@ -42,6 +48,7 @@ impl RegistryArgs {
     pub fn client(&self) -> Result<Client, RegistryArgsError> {
         let mut config = ClientConfig {
             plain_http: self.plain_http_registry.clone(),
+            mirrors: self.registry_mirror.clone(),
             ..ClientConfig::default()
         };
         if let Some(file) = &self.registry_ca_file {
@@ -76,6 +83,18 @@ mod tests {
         let args = parse(&["--plain-http-registry=a:5000", "--plain-http-registry=b"]);
         assert_eq!(args.plain_http_registry, ["a:5000", "b"]);
         args.client().unwrap();
+    }
+
+    #[test]
+    fn mirrors_are_taken_in_their_order() {
+        let args = parse(&[
+            "--registry-mirror=quay.io=a:1",
+            "--registry-mirror=quay.io/b=b:1",
+        ]);
+        let mirrors = args.client().unwrap().config().mirrors.clone();
+        let texts: Vec<_> = mirrors.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["quay.io=a:1", "quay.io/b=b:1"]);
+        assert!(Example::try_parse_from(["example", "--registry-mirror=quay.io"]).is_err());
     }
 
     #[test]

@@ -69,9 +69,36 @@ async fn a_private_registry_opens_to_the_entry_that_fits_the_repository_best() -
             ".dockerconfigjson",
             json!({"auths": {host.as_str(): entry("geheim")}}),
         ),
+        (
+            "labelled",
+            "Opaque",
+            ".dockerconfigjson",
+            json!({"auths": {host.as_str(): entry("geheim")}}),
+        ),
+        (
+            "bound",
+            "kubernetes.io/dockerconfigjson",
+            ".dockerconfigjson",
+            json!({"auths": {host.as_str(): entry("geheim")}}),
+        ),
+        (
+            "elsewhere",
+            "kubernetes.io/dockerconfigjson",
+            ".dockerconfigjson",
+            json!({"auths": {host.as_str(): entry("geheim")}}),
+        ),
     ] {
+        let mut metadata = json!({"name": name});
+        match name {
+            "labelled" => metadata["labels"] = json!({"core.rukpak.io/source-secret": "true"}),
+            "bound" => metadata["annotations"] = json!({"core.rukpak.io/allowed-hosts": host}),
+            "elsewhere" => {
+                metadata["annotations"] = json!({"core.rukpak.io/allowed-hosts": "quay.io"});
+            }
+            _ => {}
+        }
         let secret = serde_json::from_value(json!({
-            "metadata": {"name": name}, "type": kind, "stringData": {key: content.to_string()},
+            "metadata": metadata, "type": kind, "stringData": {key: content.to_string()},
         }))?;
         secrets.create(&PostParams::default(), &secret).await?;
     }
@@ -89,6 +116,21 @@ async fn a_private_registry_opens_to_the_entry_that_fits_the_repository_best() -
         ),
         ("other", "UnpackFailed", "401"),
         ("opaque", "UnpackFailed", "is of type `Opaque`"),
+        (
+            "labelled",
+            "UnpackSuccessful",
+            "Successfully unpacked the image Bundle",
+        ),
+        (
+            "bound",
+            "UnpackSuccessful",
+            "Successfully unpacked the image Bundle",
+        ),
+        (
+            "elsewhere",
+            "UnpackFailed",
+            "its annotation `core.rukpak.io/allowed-hosts` lacks it",
+        ),
         ("none", "UnpackFailed", "401"),
     ] {
         let mut image = json!({"ref": format!("{host}/team/private:v1")});

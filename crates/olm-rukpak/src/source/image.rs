@@ -1,8 +1,8 @@
 //! Content of images.
 
 use olm_api::bundle::{BundleSource, ImageSource};
-use olm_registry::{Access, Reference};
-use olm_runtime::pull_secret;
+use olm_registry::Reference;
+use olm_runtime::pull_secret::PullSecret;
 
 use super::{FetchError, Fetched, Sources};
 
@@ -20,12 +20,8 @@ impl Sources {
             source,
         })?;
         let secret = image.pull_secret.as_deref();
-        let credentials =
-            pull_secret::read(&self.client, &self.namespace, secret, &reference).await?;
-        let access = Access {
-            credentials,
-            tls_verify: true,
-        };
+        let secret = PullSecret::read(&self.client, &self.namespace, secret).await?;
+        let access = secret.access(&reference, true)?;
         let fetched = self.contents.fetch(&reference, &access).await;
         let fetched = fetched.map_err(|source| FetchError::Image {
             is_terminal: source.is_terminal(&reference),

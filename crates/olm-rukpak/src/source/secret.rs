@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt as _};
 use olm_api::annotations::ALLOWED_HOSTS;
 use olm_api::labels::SOURCE_SECRET;
+use olm_runtime::allowed_hosts::allows;
 use olm_source::git::SshAccess;
 use olm_source::{BasicCredentials, Endpoint};
 
@@ -66,6 +67,21 @@ pub(crate) enum SecretError {
     },
 }
 
+impl SecretError {
+    /// Whether nothing can help but a change of the Secret, which is watched.
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => is_missing(source),
+            Self::Kind { .. } | Self::Host { .. } | Self::Key { .. } => true,
+        }
+    }
+}
+
+/// Whether there is no such object.
+pub(crate) fn is_missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_not_found())
+}
+
 /// A Secret that may be used for a server.
 pub(crate) struct SourceSecret(Secret);
 
@@ -103,7 +119,7 @@ impl SourceSecret {
             });
         }
         let hosts = secret.annotations().get(ALLOWED_HOSTS);
-        if hosts.is_some_and(|hosts| !allows(hosts, endpoint)) {
+        if hosts.is_some_and(|hosts| !allows(hosts, &endpoint.host, endpoint.port)) {
             return Err(SecretError::Host {
                 secret: shown,
                 host: endpoint.host.clone(),
@@ -150,22 +166,6 @@ impl SourceSecret {
             known_hosts: self.value(KNOWN_HOSTS),
         }
     }
-}
-
-/// Whether a list of `host`, `host:port` and `*.domain` has a server.
-fn allows(hosts: &str, endpoint: &Endpoint) -> bool {
-    let host = endpoint.host.as_str();
-    let with_port = format!("{host}:{}", endpoint.port);
-    hosts
-        .split([',', ' ', '\n', '\t'])
-        .map(|listed| listed.trim().to_ascii_lowercase())
-        .filter(|listed| !listed.is_empty())
-        .any(|listed| match listed.strip_prefix("*.") {
-            Some(domain) => host
-                .strip_suffix(domain)
-                .is_some_and(|begin| begin.len() > 1 && begin.ends_with('.')),
-            None => listed == host || listed == with_port,
-        })
 }
 
 #[cfg(test)]
