@@ -105,11 +105,95 @@ async fn settings_of_every_kind_are_taken() -> Result<()> {
         "tolerations[0].operator=Exists",
         "affinity.nodeAffinity.x=y",
         "plainHTTPRegistries[0]=localhost:5000",
+        "registryMirrors[0].source=quay.io,registryMirrors[0].mirrors[0]=mirror:5000",
         "registryCA.configMap=authority",
         "crds.install=false",
         "global.anything=1",
     ] {
         render(&[value]).await?;
     }
+    Ok(())
+}
+
+/// The objects of a generated manifest.
+fn manifest(path: &str) -> Result<Vec<Value>> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../config")
+        .join(path);
+    let text = std::fs::read_to_string(path)?;
+    yaml_serde::Deserializer::from_str(&text)
+        .map(|document| Ok(serde::Deserialize::deserialize(document)?))
+        .collect()
+}
+
+#[tokio::test]
+async fn manifests_without_helm_say_what_the_chart_says() -> Result<()> {
+    let chart = Chart {
+        namespace: "olm-system".to_owned(),
+        ..Chart::default()
+    };
+    let charted = chart.render(KUBERNETES).await?.objects;
+    let mut compared = 0;
+    let mut files = vec![
+        "services.yaml".to_owned(),
+        "webhook/rukpak-webhooks.yaml".to_owned(),
+    ];
+    for component in [
+        "catalogd",
+        "operator-controller",
+        "rukpak",
+        "rukpak-webhooks",
+    ] {
+        files.push(format!("rbac/{component}.yaml"));
+    }
+    for object in files
+        .iter()
+        .map(|file| manifest(file))
+        .collect::<Result<Vec<_>>>()?
+        .concat()
+    {
+        let found = charted.iter().find(|charted| {
+            charted["kind"] == object["kind"]
+                && charted["metadata"]["name"] == object["metadata"]["name"]
+        });
+        let found = found.unwrap_or(&Value::Null);
+        for field in ["webhooks", "rules", "roleRef", "subjects"] {
+            assert_eq!(
+                found[field], object[field],
+                "{} {field}",
+                object["metadata"]
+            );
+        }
+        for field in ["name", "port"] {
+            let pointer = format!("/spec/ports/0/{field}");
+            assert_eq!(found.pointer(&pointer), object.pointer(&pointer));
+        }
+        compared += 1;
+    }
+    assert!(compared >= 4 + 4 * 4, "{compared}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn webhooks_lead_to_and_watch_the_namespace_of_the_release() -> Result<()> {
+    let chart = Chart {
+        namespace: "elsewhere".to_owned(),
+        ..Chart::default()
+    };
+    let objects = chart.render(KUBERNETES).await?.objects;
+    let configuration = objects
+        .iter()
+        .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
+        .unwrap();
+    let webhooks = configuration["webhooks"].as_array().unwrap();
+    assert_eq!(webhooks.len(), 3);
+    for webhook in webhooks {
+        assert_eq!(webhook["clientConfig"]["service"]["namespace"], "elsewhere");
+    }
+    let selector = &webhooks[1]["namespaceSelector"]["matchLabels"];
+    assert_eq!(
+        *selector,
+        json!({"kubernetes.io/metadata.name": "elsewhere"})
+    );
     Ok(())
 }

@@ -17,11 +17,12 @@ use crate::process::{self, Process, Program};
 use crate::suite::SuiteOptions;
 
 /// Port flags: the flag, the port that the documented default names, and what it serves.
-const PORT_FLAGS: [(&str, u16, &[&str]); 4] = [
+const PORT_FLAGS: [(&str, u16, &[&str]); 5] = [
     ("--metrics-bind-address", 8080, &[]),
     ("--health-probe-bind-address", 8081, &[]),
     ("--catalogs-server-addr", 8443, &["catalogd"]),
     ("--webhook-bind-address", 9443, &["rukpak-webhooks"]),
+    ("--http-bind-address", 8443, &["rukpak"]),
 ];
 
 /// Folder flags and the Deployments that have them.
@@ -91,7 +92,7 @@ impl Instance {
                 );
             }
         }
-        if let Some(port) = ports.get(&8443).filter(|_| component == "catalogd") {
+        if let Some(port) = ports.get(&8443) {
             let address = format!("https://{}", SocketAddr::new(cluster.host(), port.number()));
             pod.set_flag("--http-external-address", &address);
         }
@@ -105,7 +106,7 @@ impl Instance {
         }
         // Repeatable flags are added to what is rendered.
         let more = &mut pod.arguments;
-        if ["catalogd", "rukpak-webhooks"].contains(&component.as_str()) {
+        if ["catalogd", "rukpak", "rukpak-webhooks"].contains(&component.as_str()) {
             more.push(format!("--tls-san={host}"));
         }
         if ["catalogd", "rukpak"].contains(&component.as_str()) {

@@ -245,7 +245,7 @@ impl Suite {
     }
 
     /// Where a component listens for what the chart calls `container_port`: 8080 metrics, 8081
-    /// probes, 8443 catalogs, 9443 webhooks.
+    /// probes, 8443 content, 9443 webhooks.
     pub fn address(&self, component: &str, container_port: u16) -> Result<SocketAddr> {
         let port = self.instance(component)?.ports.get(&container_port);
         let port = port

@@ -71,7 +71,7 @@ pub struct BundleSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_maps: Option<Vec<ConfigMapSource>>,
 
-    /// upload waits for content that is uploaded under the Bundle's name. Not supported yet.
+    /// upload waits for content that is uploaded under the Bundle's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadSource>,
 
@@ -192,7 +192,8 @@ pub struct BundleStatus {
     pub phase: Option<String>,
 
     /// resolvedSource is the source with everything that moves replaced by what it resolved to. It
-    /// is set once and reused, so that the same Bundle always means the same bytes.
+    /// is set once and reused, so that the same Bundle means the same bytes until the annotation
+    /// core.rukpak.io/refresh asks for what the source is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_source: Option<BundleSource>,
 
@@ -200,6 +201,11 @@ pub struct BundleStatus {
     /// that of its files. It is set once; content that is fetched again must have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_digest: Option<String>,
+
+    /// refreshed is the value of the annotation core.rukpak.io/refresh that the source was resolved
+    /// for last; another value there lets it be resolved again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed: Option<String>,
 
     /// contentURL is where the unpacked content is served.
     #[serde(

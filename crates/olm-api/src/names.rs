@@ -52,6 +52,9 @@ pub const COMPONENT_RUKPAK_WEBHOOKS: &str = "rukpak-webhooks";
 /// Service in front of catalogd's content.
 pub const SERVICE_CATALOGD: &str = "catalogd-service";
 
+/// Service in front of the content of Bundles and of uploads.
+pub const SERVICE_RUKPAK: &str = "rukpak-service";
+
 /// Service in front of the admission webhooks.
 pub const SERVICE_RUKPAK_WEBHOOKS: &str = "rukpak-webhook-service";
 

@@ -192,6 +192,16 @@ impl AtomicFile {
         })
     }
 
+    /// What was written so far, to be read from its beginning.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn reopen(&self) -> Result<File, FileError> {
+        self.temporary
+            .reopen()
+            .map_err(failed("open the temporary for", &self.path))
+    }
+
     /// Flushes the content, renames it to its path and flushes the directory.
     ///
     /// # Errors
@@ -253,6 +263,7 @@ mod tests {
         write_atomic(&path, b"old").unwrap();
         let mut half = AtomicFile::create(&path).unwrap();
         half.write_all(b"ne").unwrap();
+        assert_eq!(io::read_to_string(half.reopen().unwrap()).unwrap(), "ne");
         assert_eq!(read_capped(&path, 10).unwrap(), b"old");
         drop(half);
         write_atomic(&path, b"new").unwrap();

@@ -48,6 +48,19 @@ pub struct ManagerArgs {
     /// Let git and http sources of Bundles name hosts at loopback and link-local addresses
     #[arg(long)]
     pub allow_local_sources: bool,
+
+    /// Address that the content of Bundles is served at and uploads are taken at, over HTTPS
+    #[arg(long, value_name = "ADDRESS", default_value = ":8443")]
+    pub http_bind_address: String,
+
+    /// Address under which clients reach it; the prefix of status.contentURL. Default: that of the
+    /// Service rukpak-service
+    #[arg(long, value_name = "URL")]
+    pub http_external_address: Option<String>,
+
+    /// Further name or address that the server's certificate is for; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub tls_san: Vec<String>,
 }
 
 /// Who is to make the certificates of the webhooks of bundles.
@@ -107,6 +120,8 @@ mod tests {
         assert_eq!(args.registry.plain_http_registry, ["a:5000", "b"]);
         assert!(args.common.leader_elect);
         assert!(!args.allow_local_sources);
+        assert_eq!(args.http_bind_address, ":8443");
+        assert_eq!(args.http_external_address, None);
         assert_eq!(args.certificate_provider, CertificateChoice::ServiceCa);
         let cli = Cli::try_parse_from(["rukpak", "webhooks", "--tls-san=127.0.0.1"]).unwrap();
         let Command::Webhooks(args) = cli.command else {

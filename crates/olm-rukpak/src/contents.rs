@@ -1,6 +1,7 @@
 //! The content of Bundles on disk: fetched once, stored by digest, removed when nobody refers to it.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,9 @@ use olm_source::{ContentError, Guard, SourceError, Stored, WebAccess};
 use olm_tree::RelPath;
 use tokio::sync::RwLock;
 use tokio::time::Instant;
+use tokio_util::io::ReaderStream;
+
+use crate::archives::{ArchiveError, Archives};
 
 /// How long content that was just used is kept although no cache shows who refers to it: caches lag
 /// behind the statuses that were written.
@@ -24,6 +28,7 @@ const SETTLE: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Contents {
     store: Store,
+    archives: Archives,
     registry: Client,
     guard: Guard,
     folders: Vec<RelPath>,
@@ -60,6 +65,7 @@ impl Contents {
         let folders = ["manifests", "metadata"].map(RelPath::parse);
         Ok(Self {
             store,
+            archives: Archives::open(directory)?,
             registry,
             guard,
             folders: folders.into_iter().flatten().collect(),
@@ -122,6 +128,36 @@ impl Contents {
         Ok(stored)
     }
 
+    /// Stores the same folders of an archive on disk.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is stored then that was not there before.
+    pub(crate) async fn unpack(&self, archive: File) -> Result<Stored, HttpError> {
+        let _filling = self.shared.filling.read().await;
+        let archive = ReaderStream::new(tokio::fs::File::from_std(archive));
+        let folders = &self.folders;
+        let stored = http::store_archive(archive, folders, Caps::BUNDLE, &self.store).await?;
+        self.touch(&stored.digest);
+        Ok(stored)
+    }
+
+    /// The content of a digest as an archive, if it is stored.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub(crate) async fn archive(&self, digest: &Digest) -> Result<Option<File>, ArchiveError> {
+        let _filling = self.shared.filling.read().await;
+        let (store, archives) = (self.store.clone(), self.archives.clone());
+        let wanted = digest.clone();
+        blocking(move || match store.get(&wanted)? {
+            Some(tree) => Ok(Some(archives.get(&wanted, &tree)?)),
+            None => Ok(None),
+        })
+        .await
+    }
+
     /// Stores the same folders of files that are in memory.
     ///
     /// # Errors
@@ -170,10 +206,13 @@ impl Contents {
         if self.is_recent(digest) || referred() {
             return Ok(());
         }
-        let (store, digest) = (self.store.clone(), digest.clone());
-        blocking(move || store.remove(&digest))
-            .await
-            .map(|_removed| ())
+        let (store, archives) = (self.store.clone(), self.archives.clone());
+        let digest = digest.clone();
+        blocking(move || {
+            archives.remove(&digest)?;
+            store.remove(&digest).map(|_removed| ())
+        })
+        .await
     }
 
     /// Removes everything that is neither in `referred` nor was used a moment ago; returns what
@@ -202,9 +241,10 @@ impl Contents {
             used.retain(|_, at| at.elapsed() < SETTLE);
             keep.extend(used.keys().cloned());
         }
-        let store = self.store.clone();
+        let (store, archives) = (self.store.clone(), self.archives.clone());
         blocking(move || {
             store.sweep()?;
+            archives.retain(|digest| keep.contains(digest))?;
             store.retain(|digest| keep.contains(digest)).map(Some)
         })
         .await

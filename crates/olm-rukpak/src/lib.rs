@@ -32,6 +32,7 @@
 //! # Ok::<(), clap::Error>(())
 //! ```
 
+mod archives;
 mod args;
 mod bundle;
 mod contents;
@@ -42,9 +43,18 @@ mod messages;
 mod pin;
 mod process;
 pub mod rbac;
+mod server;
 mod source;
 mod undecodable;
+mod uploads;
 mod webhook;
 
 pub use args::{CertificateChoice, Cli, Command, ManagerArgs, WebhooksArgs};
+/// The webhooks of the suite's `ValidatingWebhookConfiguration`, for a suite in `namespace`, as the
+/// manifests have them. `caBundle` is not in it: rukpak-webhooks writes it.
+pub fn webhooks_of_configuration(namespace: &str) -> serde_json::Value {
+    webhook::configuration::webhooks(namespace)
+}
+
 pub use process::{RunError, manager, webhooks};
+pub use server::ExternalAddressError;

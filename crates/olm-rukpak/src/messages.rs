@@ -10,6 +10,9 @@ use olm_runtime::Chain;
 /// Prefix of everything that goes wrong while content is fetched.
 pub(crate) const SOURCE: &str = "source bundle content: ";
 
+/// What is said of a Bundle whose content was uploaded and is about to be unpacked.
+pub(crate) const RECEIVED: &str = "received bundle upload, waiting for provisioner to unpack it.";
+
 /// Prefix of everything that goes wrong while content is put into the store.
 pub(crate) const PERSIST: &str = "persist bundle content: ";
 

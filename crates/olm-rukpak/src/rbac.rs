@@ -27,12 +27,16 @@ pub fn webhook_permissions() -> Permissions {
         names::TRUST_CONFIG_MAP,
     ));
     Permissions {
-        cluster: vec![named_rule(
-            "admissionregistration.k8s.io",
-            &["validatingwebhookconfigurations"],
-            &[names::WEBHOOK_CONFIGURATION],
-            &["get", "list", "watch", "patch", "update"],
-        )],
+        cluster: vec![
+            named_rule(
+                "admissionregistration.k8s.io",
+                &["validatingwebhookconfigurations"],
+                &[names::WEBHOOK_CONFIGURATION],
+                &["get", "list", "watch", "patch", "update"],
+            ),
+            // Whether a Bundle names a ConfigMap.
+            rule("core.rukpak.io", &["bundles"], &["list"]),
+        ],
         namespace,
     }
 }

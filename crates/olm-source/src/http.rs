@@ -1,6 +1,9 @@
 //! Content from a tar.gz archive on a web server.
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use std::pin::pin;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use olm_fs::Store;
 use olm_fs::layers::Caps;
 use olm_tree::RelPath;
@@ -22,12 +25,24 @@ pub enum HttpError {
     /// It is something else.
     #[error("gzip: invalid header")]
     NoGzip,
+    /// Its bytes stopped coming.
+    #[error("cannot read the archive")]
+    Read(#[source] std::io::Error),
     /// It cannot be unpacked or stored.
     #[error(transparent)]
     Content(#[from] ContentError),
 }
 
 impl HttpError {
+    /// Whether the content itself is at fault, so that the same bytes fail again.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::NoGzip => true,
+            Self::Content(source) => source.is_content(),
+            Self::Web(_) | Self::Read(_) => false,
+        }
+    }
+
     /// Whether nothing but another URL can help. What a server has at a URL may change.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Web(source) if source.is_terminal())
@@ -62,12 +77,35 @@ pub async fn fetch(
     };
     let answer = web::get(&url, "*/*", &access, guard).await?;
     let shown = web::redacted(&answer.url);
-    let mut body = answer.response.bytes_stream().map_err(|error| {
+    let body = answer.response.bytes_stream().map_err(|error| {
         HttpError::Web(WebError::Failed {
             url: shown.clone(),
             source: Box::new(error.without_url()),
         })
     });
+    store(body, folders, caps, into).await
+}
+
+/// Stores what `folders` keep of a tar.gz archive that came from elsewhere.
+///
+/// # Errors
+/// [`HttpError::NoGzip`], [`HttpError::Content`], [`HttpError::Read`].
+pub async fn store_archive(
+    archive: impl Stream<Item = std::io::Result<Bytes>>,
+    folders: &[RelPath],
+    caps: Caps,
+    into: &Store,
+) -> Result<Stored, HttpError> {
+    store(archive.map_err(HttpError::Read), folders, caps, into).await
+}
+
+async fn store(
+    archive: impl Stream<Item = Result<Bytes, HttpError>>,
+    folders: &[RelPath],
+    caps: Caps,
+    into: &Store,
+) -> Result<Stored, HttpError> {
+    let mut body = pin!(archive);
     // Whatever else it is, its first bytes tell.
     let mut first = Vec::new();
     while first.len() < GZIP.len() {

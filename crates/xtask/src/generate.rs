@@ -75,7 +75,51 @@ fn files() -> anyhow::Result<Vec<(String, String)>> {
             roles(component, &permissions)?,
         ));
     }
+    let namespace = names::DEFAULT_SYSTEM_NAMESPACE;
+    let webhooks = olm_rukpak::webhooks_of_configuration(namespace);
+    files.push((
+        "charts/olm-rs/files/webhooks/rukpak-webhooks.yaml".to_owned(),
+        document(&json!({"webhooks": webhooks}))?,
+    ));
+    files.push((
+        "config/webhook/rukpak-webhooks.yaml".to_owned(),
+        document(&json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": names::WEBHOOK_CONFIGURATION},
+            "webhooks": webhooks,
+        }))?,
+    ));
+    files.push(("config/services.yaml".to_owned(), services(namespace)?));
     Ok(files)
+}
+
+/// The Services that the suite is reached by, for installs without Helm. Ports are those of the
+/// components' default flags.
+fn services(namespace: &str) -> anyhow::Result<String> {
+    let services = [
+        (names::SERVICE_CATALOGD, names::COMPONENT_CATALOGD, 8443),
+        (names::SERVICE_RUKPAK, names::COMPONENT_RUKPAK, 8443),
+        (
+            names::SERVICE_RUKPAK_WEBHOOKS,
+            names::COMPONENT_RUKPAK_WEBHOOKS,
+            9443,
+        ),
+    ];
+    let documents: Result<Vec<String>, _> = services
+        .iter()
+        .map(|(name, component, port)| {
+            yaml_serde::to_string(&json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {
+                    "selector": {"app.kubernetes.io/name": component},
+                    "ports": [{"name": "https", "port": 443, "targetPort": port}],
+                },
+            }))
+        })
+        .collect();
+    Ok(format!("{HEADER}{}", documents?.join("---\n")))
 }
 
 /// The roles and bindings of one component, for installs without Helm.

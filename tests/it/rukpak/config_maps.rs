@@ -39,9 +39,12 @@ async fn config_maps_are_files_and_are_kept_when_they_go() -> Result<()> {
     let status = bundle.status.context("no status")?;
     assert_eq!(serde_json::to_value(&status.resolved_source)?, valid);
 
-    // The content is stored: it is there when the ConfigMap is not, also after a restart.
+    // The content is stored: it is there when the ConfigMap is not, also after a restart. While the
+    // webhook is away, nothing keeps a ConfigMap from going, and nothing waits for it.
     let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), fixture.suite.namespace());
+    fixture.suite.kill("rukpak-webhooks")?;
     maps.delete("valid", &DeleteParams::default()).await?;
+    fixture.suite.start_component("rukpak-webhooks").await?;
     fixture.suite.restart("rukpak").await?;
     let template = json!({"template": {"spec": {"provisionerClassName": PLAIN, "source": valid}}});
     create(&fixture, "valid", true, json!({"a.yaml": object})).await?;
@@ -86,6 +89,7 @@ async fn config_maps_are_files_and_are_kept_when_they_go() -> Result<()> {
         assert!(found.contains(&text), "{found}");
     }
     // One that comes late and may change is refused, and one that may not is taken.
+    fixture.suite.kill("rukpak-webhooks")?;
     create(&fixture, "non-exist", false, json!({"a.yaml": object})).await?;
     let text = "configmap \"non-exist\" is not immutable";
     olm_tests::Wait::new("the ConfigMap is found")
@@ -97,5 +101,58 @@ async fn config_maps_are_files_and_are_kept_when_they_go() -> Result<()> {
     maps.delete("non-exist", &DeleteParams::default()).await?;
     create(&fixture, "non-exist", true, json!({"a.yaml": object})).await?;
     fixture.unpacked("missing", "UnpackSuccessful").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn config_maps_that_bundles_name_neither_change_nor_go() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let suite = fixture.suite.namespace().to_owned();
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), &suite);
+    let data = json!({"a.yaml": config_map("default", "mapped", "1").to_string()});
+    for name in ["one", "two"] {
+        let entries = source(&[("shared", "manifests")]);
+        fixture.create(name, PLAIN, entries).await?;
+    }
+    let refused = create(&fixture, "shared", false, data.clone()).await;
+    let text = format!("{:#}", refused.err().context("created")?);
+    let expected = "admission webhook \"vconfigmaps.core.rukpak.io\" denied the request: configmap \
+                    \"shared\" is referenced in .spec.source.configMaps[].configMap.name by \
+                    bundles [one two]; referenced configmaps must have .immutable == true";
+    assert!(text.contains(expected), "{text}");
+
+    // What is missing is waited for without asking again and again.
+    fixture.unpacked("one", "UnpackFailed").await?;
+    create(&fixture, "shared", true, data.clone()).await?;
+    fixture.unpacked("one", "UnpackSuccessful").await?;
+    fixture.unpacked("two", "UnpackSuccessful").await?;
+    let refused = fixture
+        .cluster
+        .kubectl(&["-n", &suite, "delete", "configmap", "shared"])
+        .await;
+    let text = format!("{:#}", refused.err().context("deleted")?);
+    let expected = "Error from server (configmap \"shared\" is in-use by bundle \"one\"): \
+                    admission webhook \"vconfigmaps.core.rukpak.io\" denied the request: \
+                    configmap \"shared\" is in-use by bundle \"one\"";
+    assert!(text.contains(expected), "{text}");
+
+    // Others, and those in other namespaces, are nobody's business.
+    create(&fixture, "other", false, data).await?;
+    maps.delete("other", &DeleteParams::default()).await?;
+    let elsewhere: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "default");
+    let map = serde_json::from_value(json!({"metadata": {"name": "shared"}}))?;
+    elsewhere.create(&PostParams::default(), &map).await?;
+    elsewhere.delete("shared", &DeleteParams::default()).await?;
+    for name in ["one", "two"] {
+        fixture
+            .bundles
+            .delete(name, &DeleteParams::default())
+            .await?;
+        olm_tests::Wait::new("the Bundle is gone")
+            .logs(&fixture.suite)
+            .gone(&fixture.bundles, name)
+            .await?;
+    }
+    maps.delete("shared", &DeleteParams::default()).await?;
     Ok(())
 }

@@ -20,7 +20,9 @@ use olm_runtime::status::StatusWriter;
 
 use crate::contents::Contents;
 use crate::pin;
+use crate::server::ContentUrl;
 use crate::source::Sources;
+use crate::uploads::Uploads;
 
 /// Reconciles Bundles of the classes that this controller knows.
 pub(crate) struct BundleReconciler {
@@ -31,6 +33,8 @@ pub(crate) struct BundleReconciler {
     contents: Contents,
     sources: Sources,
     references: References,
+    uploads: Uploads,
+    url: ContentUrl,
     fetch_within: Duration,
 }
 
@@ -44,16 +48,25 @@ impl BundleReconciler {
         contents: Contents,
         references: References,
         system_namespace: String,
+        uploads: Uploads,
+        url: ContentUrl,
     ) -> Self {
         Self {
             bundles: Api::all(client.clone()),
             status: StatusWriter::new(client.clone(), names::MANAGER_RUKPAK)
                 .owning_conditions(&status::OWNED),
-            sources: Sources::new(client.clone(), system_namespace, contents.clone()),
+            sources: Sources::new(
+                client.clone(),
+                system_namespace,
+                contents.clone(),
+                uploads.clone(),
+            ),
             client,
             events,
             contents,
             references,
+            uploads,
+            url,
             fetch_within: FETCH_WITHIN,
         }
     }
@@ -77,6 +90,23 @@ impl References {
     /// Waits until the caches are filled; `false` when they never will be.
     pub(crate) async fn ready(&self) -> bool {
         self.bundles.wait_until_ready().await && self.deployments.wait_until_ready().await
+    }
+
+    /// The UIDs of the Bundles that content is uploaded for. `None` where that is not known.
+    pub(crate) fn uploads(&self) -> Option<HashSet<String>> {
+        if self.ready().now_or_never() != Some(true) {
+            return None;
+        }
+        let bundles = self.bundles.all();
+        let all_decode = self.bundles.references().len() == bundles.len();
+        all_decode.then(|| {
+            let uploads = bundles
+                .iter()
+                .filter(|bundle| bundle.spec.source.kind == "upload");
+            uploads
+                .filter_map(|bundle| bundle.metadata.uid.clone())
+                .collect()
+        })
     }
 
     /// Every digest that a Bundle is pinned to or that a BundleDeployment runs or applies, leaving

@@ -47,9 +47,20 @@ impl Reconciler for BundleReconciler {
         finalizer::ensure(&self.client, object.as_ref(), FINALIZER_BUNDLE)
             .await
             .map_err(|source| BundleError::Api("add the finalizer to", source))?;
+        // What is uploaded meanwhile must not be taken for what this pass unpacked.
+        let _settled = if object.spec.source.kind == "upload" {
+            Some(self.uploads.settle().await)
+        } else {
+            None
+        };
         match self.unpack(&object, format, pass).await {
             Ok(pin) => {
                 self.report(&object, &Outcome::Unpacked(Box::new(pin)), pass)
+                    .await?;
+                Ok(Action::AwaitChange)
+            }
+            Err(BundleError::Fetch(error @ FetchError::NotUploaded)) => {
+                self.report(&object, &Outcome::Pending(error.to_string()), pass)
                     .await?;
                 Ok(Action::AwaitChange)
             }
@@ -100,26 +111,33 @@ impl BundleReconciler {
         pass: &Pass,
     ) -> Result<Pin, BundleError> {
         let source = &object.spec.source;
-        Kind::of(source)?;
+        let kind = Kind::of(source)?;
         let pinned = object.status.as_ref().and_then(|status| {
             let resolved = status.resolved_source.clone()?;
             let digest = pin::digest(status)?;
             Some(Pin { resolved, digest })
         });
+        // What was pinned is left only for what the source resolves to now.
+        let pinned = pinned.filter(|_| !status::is_refresh_due(object));
         if let Some(pinned) = &pinned
             && self.contents.get(&pinned.digest).await?.is_some()
         {
             return Ok(pinned.clone());
         }
-        if !status::is_failing(object) {
+        if !status::is_failing(object) && kind != Kind::Upload {
             self.report(object, &Outcome::Unpacking, pass).await?;
+        }
+        let uid = object.uid().unwrap_or_default();
+        if kind == Kind::Upload && self.has_upload(object, &uid).await? {
+            let text = messages::RECEIVED.to_owned();
+            self.report(object, &Outcome::Pending(text), pass).await?;
         }
         let resolved = pinned.as_ref().map(|pinned| &pinned.resolved);
         let fetched = pass
             .phase(
                 "fetch",
                 self.fetch_within,
-                Box::pin(self.sources.fetch(source, resolved)),
+                Box::pin(self.sources.fetch(source, resolved, &uid)),
             )
             .await?
             .map_err(|error| unfetched(error, format))?;
@@ -141,6 +159,15 @@ impl BundleReconciler {
         })
     }
 
+    /// Whether an upload is about to be unpacked of which the status says nothing yet.
+    async fn has_upload(&self, object: &Bundle, uid: &str) -> Result<bool, BundleError> {
+        let is_news = self.uploads.take_news(uid);
+        let (uploads, key) = (self.uploads.clone(), uid.to_owned());
+        let found = blocking(move || uploads.get(&key)).await;
+        let found = found.map_err(FetchError::Uploaded)?.is_some();
+        Ok(found && (is_news || !status::is_failing(object)))
+    }
+
     async fn clean_up(&self, object: &Bundle, pass: &Pass) -> Result<Action, BundleError> {
         if !finalizer::has(object, FINALIZER_BUNDLE) {
             return Ok(Action::AwaitChange);
@@ -158,6 +185,13 @@ impl BundleReconciler {
                 return Err(error.into());
             }
         }
+        let (uploads, uid) = (self.uploads.clone(), object.uid().unwrap_or_default());
+        if let Err(error) = blocking(move || uploads.remove(&uid)).await {
+            let message = messages::finalizer_failed(&error);
+            self.report(object, &Outcome::CleanupFailed(message), pass)
+                .await?;
+            return Err(FetchError::Uploaded(error).into());
+        }
         finalizer::remove(&self.client, object, FINALIZER_BUNDLE)
             .await
             .map_err(|source| BundleError::Api("remove the finalizer from", source))?;
@@ -171,7 +205,7 @@ impl BundleReconciler {
         outcome: &Outcome,
         pass: &Pass,
     ) -> Result<(), BundleError> {
-        let status = status::project(object, outcome, pass.now());
+        let status = status::project(object, outcome, &self.url, pass.now());
         self.status.apply(object, &status).await?;
         let before = object.status.as_ref();
         let before = before.and_then(|status| conditions::get(&status.conditions, UNPACKED));
@@ -181,7 +215,7 @@ impl BundleReconciler {
         let is_news = before
             .is_none_or(|before| (&before.reason, &before.message) != (&now.reason, &now.message));
         match outcome {
-            Outcome::Unpacking => {}
+            Outcome::Unpacking | Outcome::Pending(_) => {}
             _ if !is_news => {}
             Outcome::Unpacked(_) => {
                 self.events

@@ -1,12 +1,15 @@
 //! The status of a Bundle, as a pure function of what was and what a pass found.
 
 use jiff::Timestamp;
+use kube::ResourceExt as _;
+use olm_api::annotations::REFRESH;
 use olm_api::bundle::{Bundle, BundleSource, BundleStatus};
 use olm_api::conditions::{READY, UNPACKED, phase, unpack};
 use olm_fs::Digest;
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
+use crate::server::ContentUrl;
 
 /// The condition types that this controller writes.
 pub(crate) const OWNED: [&str; 2] = [READY, UNPACKED];
@@ -23,6 +26,8 @@ pub(crate) struct Pin {
 /// How a Bundle stands after a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
+    /// Something is waited for; what.
+    Pending(String),
     /// The content is about to be fetched.
     Unpacking,
     /// The content is stored; what the source resolved to.
@@ -37,6 +42,7 @@ impl Outcome {
     /// Phase, and status, reason and message of the condition `Unpacked`.
     pub(crate) fn words(&self, kind: &str) -> (&'static str, Status, &'static str, String) {
         match self {
+            Self::Pending(what) => (phase::PENDING, Status::False, unpack::PENDING, what.clone()),
             Self::Unpacking => (
                 phase::UNPACKING,
                 Status::False,
@@ -67,9 +73,22 @@ pub(crate) fn is_failing(object: &Bundle) -> bool {
     status.is_some_and(|status| status.phase.as_deref() == Some(phase::FAILING))
 }
 
+/// Whether the annotation for it asks for the source to be resolved again.
+pub(crate) fn is_refresh_due(object: &Bundle) -> bool {
+    let asked = object.annotations().get(REFRESH);
+    let done = object.status.as_ref();
+    let done = done.and_then(|status| status.refreshed.as_ref());
+    asked.is_some() && asked != done
+}
+
 /// The status after a pass. What the source once resolved to is kept whatever happens, as it is
 /// pinned: content that was lost is fetched again from there.
-pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> BundleStatus {
+pub(crate) fn project(
+    object: &Bundle,
+    outcome: &Outcome,
+    url: &ContentUrl,
+    now: Timestamp,
+) -> BundleStatus {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation;
     let (phase, truth, reason, message) = outcome.words(&object.spec.source.kind);
@@ -77,11 +96,19 @@ pub(crate) fn project(object: &Bundle, outcome: &Outcome, now: Timestamp) -> Bun
         Outcome::Unpacked(pin) => (Some(pin.resolved.clone()), Some(pin.digest.to_string())),
         _ => (before.resolved_source, before.content_digest),
     };
+    let (content_url, refreshed) = match outcome {
+        Outcome::Unpacked(_) => {
+            let asked = object.annotations().get(REFRESH).cloned();
+            (Some(url.of(&object.name_any())), asked)
+        }
+        _ => (None, before.refreshed),
+    };
     let mut status = BundleStatus {
         phase: Some(phase.to_owned()),
         resolved_source,
         content_digest,
-        content_url: None,
+        content_url,
+        refreshed,
         observed_generation: generation,
         conditions: conditions::owned(&before.conditions, &OWNED),
     };
@@ -122,6 +149,10 @@ mod tests {
         bundle
     }
 
+    fn url() -> ContentUrl {
+        ContentUrl::new(None, "olm-system").unwrap()
+    }
+
     fn resolved() -> Pin {
         let source = BundleSource {
             kind: "upload".to_owned(),
@@ -134,6 +165,7 @@ mod tests {
     }
 
     #[rstest]
+    #[case::pending(Outcome::Pending("waiting".into()), "Pending", "False", "UnpackPending", "waiting")]
     #[case::unpacking(Outcome::Unpacking, "Unpacking", "False", "Unpacking", "")]
     #[case::unpacked(
         Outcome::Unpacked(Box::new(resolved())),
@@ -152,7 +184,12 @@ mod tests {
         #[case] reason: &str,
         #[case] message: &str,
     ) {
-        let status = project(&bundle(), &outcome, Timestamp::from_second(1).unwrap());
+        let status = project(
+            &bundle(),
+            &outcome,
+            &url(),
+            Timestamp::from_second(1).unwrap(),
+        );
         let condition = conditions::get(&status.conditions, UNPACKED).unwrap();
         let ready = conditions::get(&status.conditions, READY).unwrap();
         assert_eq!(ready.status == "True", truth == "True");
@@ -165,6 +202,29 @@ mod tests {
         assert_eq!(condition.message, message);
         let is_resolved = matches!(outcome, Outcome::Unpacked(_));
         assert_eq!(status.resolved_source.is_some(), is_resolved);
+        let url = is_resolved.then_some("https://rukpak-service.olm-system.svc/bundles/b.tgz");
+        assert_eq!(status.content_url.as_deref(), url);
+    }
+
+    #[test]
+    fn the_source_is_resolved_again_for_each_value_of_the_annotation_once() {
+        let mut bundle = bundle();
+        let now = Timestamp::from_second(1).unwrap();
+        assert!(!is_refresh_due(&bundle));
+        for value in ["a", "b"] {
+            bundle
+                .annotations_mut()
+                .insert(REFRESH.to_owned(), value.to_owned());
+            assert!(is_refresh_due(&bundle));
+            let failing = Outcome::Failing("no".into());
+            bundle.status = Some(project(&bundle, &failing, &url(), now));
+            assert!(is_refresh_due(&bundle));
+            let unpacked = Outcome::Unpacked(Box::new(resolved()));
+            bundle.status = Some(project(&bundle, &unpacked, &url(), now));
+            assert!(!is_refresh_due(&bundle));
+        }
+        bundle.annotations_mut().clear();
+        assert!(!is_refresh_due(&bundle));
     }
 
     #[test]
@@ -174,10 +234,11 @@ mod tests {
         bundle.status = Some(project(
             &bundle,
             &Outcome::Unpacked(Box::new(resolved())),
+            &url(),
             now,
         ));
         for outcome in [Outcome::Unpacking, Outcome::Failing("no".into())] {
-            let status = project(&bundle, &outcome, now);
+            let status = project(&bundle, &outcome, &url(), now);
             assert_eq!(status.resolved_source, Some(resolved().resolved));
             assert_eq!(pin::digest(&status), Some(resolved().digest));
         }

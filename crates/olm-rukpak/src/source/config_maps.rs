@@ -71,19 +71,9 @@ pub(crate) enum ConfigMapsError {
 }
 
 impl ConfigMapsError {
-    /// Whether no change of a ConfigMap can help.
+    /// Whether nothing can help but a change of a ConfigMap, which is watched, if that.
     pub(crate) fn is_terminal(&self) -> bool {
-        match self {
-            Self::Outside { .. }
-            | Self::TooLarge {
-                what: "entries", ..
-            } => true,
-            Self::NotFound { .. }
-            | Self::Read { .. }
-            | Self::Mutable { .. }
-            | Self::Duplicate(_)
-            | Self::TooLarge { .. } => false,
-        }
+        !matches!(self, Self::Read { .. })
     }
 }
 

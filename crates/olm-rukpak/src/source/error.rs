@@ -1,6 +1,6 @@
 //! Why a source gave no content.
 
-use olm_fs::Digest;
+use olm_fs::{Digest, FileError};
 use olm_registry::ReferenceError;
 use olm_runtime::pull_secret::PullSecretError;
 use olm_source::git::GitError;
@@ -52,6 +52,18 @@ pub(crate) enum FetchError {
     /// The ConfigMaps give nothing.
     #[error(transparent)]
     ConfigMaps(#[from] ConfigMapsError),
+    /// Nothing was uploaded yet.
+    #[error("waiting for bundle to be uploaded")]
+    NotUploaded,
+    /// What was uploaded is not compressed as it should be.
+    #[error("read response as gzip")]
+    NoGzip(#[source] HttpError),
+    /// What was uploaded cannot be unpacked.
+    #[error("untar bundle contents from response")]
+    Untar(#[source] HttpError),
+    /// What was uploaded cannot be read.
+    #[error("cannot read what was uploaded")]
+    Uploaded(#[source] FileError),
     /// The content cannot be stored.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -79,7 +91,11 @@ impl FetchError {
             | Self::Git(_)
             | Self::Http(_)
             | Self::ConfigMaps(_)
+            | Self::NoGzip(_)
+            | Self::Untar(_)
+            | Self::Uploaded(_)
             | Self::Content(_) => "SourceFailed",
+            Self::NotUploaded => "NotUploaded",
             Self::Moved { .. } => "SourceMoved",
         }
     }
@@ -87,12 +103,19 @@ impl FetchError {
     /// Whether trying again is useless, as the spec of a Bundle never changes.
     pub(crate) fn is_terminal(&self) -> bool {
         match self {
-            Self::UnsupportedType(_) | Self::Unset(_) | Self::Reference { .. } => true,
+            // After another upload there is another pass.
+            Self::UnsupportedType(_)
+            | Self::Unset(_)
+            | Self::Reference { .. }
+            | Self::NoGzip(_) => true,
             Self::Image { is_terminal, .. } => *is_terminal,
             Self::Git(error) => error.is_terminal(),
             Self::Http(error) => error.is_terminal(),
             Self::ConfigMaps(error) => error.is_terminal(),
-            Self::PullSecret(_) | Self::Secret(_) | Self::Content(_) | Self::Moved { .. } => false,
+            Self::Untar(error) => error.is_content(),
+            Self::PullSecret(error) => error.is_terminal(),
+            Self::Secret(error) => error.is_terminal(),
+            Self::NotUploaded | Self::Uploaded(_) | Self::Content(_) | Self::Moved { .. } => false,
         }
     }
 }

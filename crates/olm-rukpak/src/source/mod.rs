@@ -5,6 +5,8 @@ mod error;
 mod image;
 mod secret;
 mod servers;
+mod upload;
+pub(crate) mod watches;
 
 use kube::Client;
 use olm_api::bundle::BundleSource;
@@ -13,6 +15,7 @@ use olm_fs::{Digest, DirTree};
 pub(crate) use self::error::FetchError;
 
 use crate::contents::Contents;
+use crate::uploads::Uploads;
 
 /// A type of source that content is fetched from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,7 @@ pub(crate) enum Kind {
     Git,
     Http,
     ConfigMaps,
+    Upload,
 }
 
 impl Kind {
@@ -35,6 +39,7 @@ impl Kind {
                 let is_set = entries.is_some_and(|entries| !entries.is_empty());
                 (Self::ConfigMaps, is_set, "configmaps")
             }
+            "upload" => (Self::Upload, source.upload.is_some(), "upload"),
             other => return Err(FetchError::UnsupportedType(other.to_owned())),
         };
         if is_set {
@@ -63,29 +68,38 @@ pub(crate) struct Sources {
     /// Where Secrets and ConfigMaps are.
     namespace: String,
     contents: Contents,
+    uploads: Uploads,
 }
 
 impl Sources {
-    pub(crate) fn new(client: Client, namespace: String, contents: Contents) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        namespace: String,
+        contents: Contents,
+        uploads: Uploads,
+    ) -> Self {
         Self {
             client,
             namespace,
             contents,
+            uploads,
         }
     }
 
     /// Fetches a source and stores its content. `pinned` is what the same source once resolved to:
-    /// that is fetched then.
+    /// that is fetched then. `uid` is that of the Bundle.
     pub(crate) async fn fetch(
         &self,
         source: &BundleSource,
         pinned: Option<&BundleSource>,
+        uid: &str,
     ) -> Result<Fetched, FetchError> {
         match Kind::of(source)? {
             Kind::Image => self.image(source, pinned).await,
             Kind::Git => self.git(source, pinned).await,
             Kind::Http => self.http(source).await,
             Kind::ConfigMaps => self.config_maps(source).await,
+            Kind::Upload => self.upload(source, uid).await,
         }
     }
 }
@@ -108,6 +122,8 @@ mod tests {
         Some("bundle source http configuration is unset"))]
     #[case(json!({"type": "configMaps", "configMaps": []}),
         Some("bundle source configmaps configuration is unset"))]
+    #[case(json!({"type": "upload", "upload": {}}), None)]
+    #[case(json!({"type": "upload"}), Some("bundle source upload configuration is unset"))]
     #[case(json!({"type": "ftp"}), Some("source type \"ftp\" not supported"))]
     fn a_source_must_be_what_it_says(#[case] source: Value, #[case] text: Option<&str>) {
         let source: BundleSource = serde_json::from_value(source).unwrap();

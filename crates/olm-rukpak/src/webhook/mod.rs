@@ -1,5 +1,8 @@
-//! The admission webhooks: of Bundles, and of definitions that belong to bundles.
+//! The admission webhooks: of Bundles, of ConfigMaps that they are made of, and of definitions that
+//! belong to bundles.
 
+mod config_maps;
+pub(crate) mod configuration;
 mod definitions;
 mod review;
 mod rules;
@@ -34,6 +37,7 @@ pub(crate) fn router(client: Client, system_namespace: &str) -> Router {
     Router::new()
         .route(PATH, post(bundle))
         .with_state(config_maps)
+        .merge(config_maps::router(client.clone()))
         .merge(definitions::router(client))
         .layer(DefaultBodyLimit::max(MAX_REVIEW))
 }
