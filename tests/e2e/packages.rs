@@ -73,13 +73,3 @@ pub(crate) fn replaced(files: &MemoryTree, path: &str, content: &[u8]) -> Memory
     tree.insert(path, content).unwrap();
     tree
 }
-
-/// YAML that is small and stands for more than any machine holds.
-pub(crate) fn alias_bomb() -> String {
-    let first = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    let more = (1..30).map(|level| {
-        let ten = vec![format!("*a{}", level - 1); 10].join(", ");
-        format!("a{level}: &a{level} [{ten}]\n")
-    });
-    std::iter::once(first).chain(more).collect()
-}

@@ -173,6 +173,24 @@ pub fn bundles(data: &Path) -> Result<BTreeSet<String>> {
     Ok(bundles)
 }
 
+/// The bytes of all files of a folder.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn size(folder: &Path) -> Result<u64> {
+    let mut size = 0;
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        size += if metadata.is_dir() {
+            self::size(&entry.path())?
+        } else {
+            metadata.len()
+        };
+    }
+    Ok(size)
+}
+
 /// All files of a folder.
 ///
 /// # Errors

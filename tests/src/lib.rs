@@ -47,6 +47,8 @@ pub mod assets;
 pub mod bench;
 pub mod bench_catalogd;
 pub mod bench_operators;
+pub mod bench_rukpak;
+pub mod bombs;
 mod build;
 pub mod catalogd;
 pub mod certificates;

@@ -48,6 +48,7 @@ mod dir_tree;
 mod files;
 pub mod layers;
 pub mod pack;
+mod quota;
 mod scratch;
 mod store;
 

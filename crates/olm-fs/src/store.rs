@@ -1,8 +1,10 @@
 //! Content-addressed directories.
 
+use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cap_std::ambient_authority;
@@ -11,6 +13,7 @@ use olm_tree::RelPath;
 use tempfile::TempDir;
 
 use crate::files::{self, FileError};
+use crate::quota::{self, Exceeded, Quota};
 use crate::{Digest, DirTree};
 
 /// Begin of the names of directories that are being filled.
@@ -34,9 +37,33 @@ pub enum StoreError {
         /// What the disk says.
         source: io::Error,
     },
+    /// The quota leaves less.
+    #[error(
+        "the store `{}` is full: {} more would be above its quota of {} (there are {}); remove \
+         what is no longer needed or raise the quota",
+        root.display(),
+        mebibytes(*size),
+        mebibytes(*quota),
+        mebibytes(*used)
+    )]
+    Full {
+        /// The store's directory.
+        root: PathBuf,
+        /// Bytes on disk of what was to be stored.
+        size: u64,
+        /// Bytes on disk of what is stored.
+        used: u64,
+        /// Bytes that there may be.
+        quota: u64,
+    },
     /// A single file operation failed.
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+fn mebibytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_mul(10) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// Directories under one root, each named after the digest of what it was made from.
@@ -50,6 +77,7 @@ pub enum StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    quota: Option<Arc<Quota>>,
 }
 
 impl Store {
@@ -61,7 +89,31 @@ impl Store {
         files::create_dir_all(root)?;
         Ok(Self {
             root: root.to_owned(),
+            quota: None,
         })
+    }
+
+    /// Lets it and its clones hold at most so many bytes: files and directories count as whole
+    /// blocks of 4 KiB. What is stored already stays, even if it is more. What is being filled does
+    /// not count, and no other process may use the same root.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what is stored cannot be measured.
+    pub fn with_quota(mut self, bytes: u64) -> Result<Self, StoreError> {
+        let mut stored = HashMap::new();
+        for digest in self.list()? {
+            let measured = Dir::open_ambient_dir(self.path(&digest), ambient_authority())
+                .and_then(|dir| walk(&dir, |_| Ok(())));
+            let (_, size) = measured.map_err(self.failed("measure a directory"))?;
+            stored.insert(digest, size);
+        }
+        self.quota = Some(Arc::new(Quota::new(bytes, stored)));
+        Ok(self)
+    }
+
+    /// Bytes on disk of all that is stored, where there is a quota.
+    pub fn used(&self) -> Option<u64> {
+        self.quota.as_ref().map(|quota| quota.used())
     }
 
     /// The directory of the store.
@@ -156,6 +208,9 @@ impl Store {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(self.failed("move a directory away")(e)),
+        }
+        if let Some(quota) = &self.quota {
+            quota.give_back(digest);
         }
         files::sync_dir(&self.root)?;
         trash.close().map_err(self.failed("remove a directory"))?;
@@ -303,10 +358,31 @@ impl Pending {
     /// faster, its content stays and this one is dropped.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; nothing is then under `digest` that was not there before.
+    /// [`StoreError::Full`], [`StoreError::Io`]; nothing is then under `digest` that was not there
+    /// before.
     pub fn commit(self, digest: &Digest) -> Result<DirTree, StoreError> {
         let flush = self.store.failed("flush a directory");
-        sync_tree(&self.dir()?).map_err(flush)?;
+        let size = sync_tree(&self.dir()?).map_err(flush)?;
+        let Some(quota) = self.store.quota.clone() else {
+            return self.publish(digest);
+        };
+        quota
+            .take(digest, size)
+            .map_err(|Exceeded { used, quota }| StoreError::Full {
+                root: self.store.root.clone(),
+                size,
+                used,
+                quota,
+            })?;
+        let store = self.store.clone();
+        let published = self.publish(digest);
+        if published.is_err() && !store.contains(digest)? {
+            quota.give_back(digest);
+        }
+        published
+    }
+
+    fn publish(self, digest: &Digest) -> Result<DirTree, StoreError> {
         let target = self.store.path(digest);
         let mut renamed = std::fs::rename(self.temporary.path(), &target);
         if let Err(error) = &renamed {
@@ -340,11 +416,25 @@ impl Pending {
     }
 }
 
-/// Flushes all files, then the directories that name them.
-fn sync_tree(root: &Dir) -> io::Result<()> {
+/// Flushes all files, then the directories that name them; gives the bytes on disk of all.
+fn sync_tree(root: &Dir) -> io::Result<u64> {
+    let (directories, size) = walk(root, cap_std::fs::File::sync_all)?;
+    for directory in directories.iter().rev() {
+        root.open(directory)?.sync_all()?;
+    }
+    Ok(size)
+}
+
+/// Visits all files; gives the directories, each after the one that it is in, and the bytes on disk
+/// of all.
+fn walk(
+    root: &Dir,
+    mut visit: impl FnMut(&cap_std::fs::File) -> io::Result<()>,
+) -> io::Result<(Vec<String>, u64)> {
     let mut directories = vec![String::from(".")];
-    let mut at = 0;
+    let (mut at, mut size) = (0, 0_u64);
     while let Some(directory) = directories.get(at).cloned() {
+        size = size.saturating_add(quota::on_disk(0));
         for entry in root.read_dir(&directory)? {
             let entry = entry?;
             let path = format!("{directory}/{}", entry.file_name().to_string_lossy());
@@ -352,13 +442,12 @@ fn sync_tree(root: &Dir) -> io::Result<()> {
             if kind.is_dir() {
                 directories.push(path);
             } else if kind.is_file() {
-                root.open(&path)?.sync_all()?;
+                let file = root.open(&path)?;
+                size = size.saturating_add(quota::on_disk(file.metadata()?.len()));
+                visit(&file)?;
             }
         }
         at += 1;
     }
-    for directory in directories.iter().rev() {
-        root.open(directory)?.sync_all()?;
-    }
-    Ok(())
+    Ok((directories, size))
 }

@@ -10,7 +10,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use olm_fs::{Digest, Store};
+use olm_fs::{Digest, Store, StoreError};
 use olm_tree::{RelPath, Tree};
 
 fn path(text: &str) -> RelPath {
@@ -162,4 +162,34 @@ fn a_file_in_place_of_a_directory_counts_as_absent_and_is_replaced() {
     assert!(!store.contains(&digest).unwrap());
     put(&store, &digest, "x");
     assert!(store.contains(&digest).unwrap());
+}
+
+/// What [`put`] takes on disk: two directories and a file, each of one block.
+const SMALL: u64 = 3 * 4096;
+
+#[test]
+fn a_quota_is_kept_and_what_goes_makes_room() {
+    let scratch = tempfile::tempdir().unwrap();
+    let open = || Store::open(scratch.path()).unwrap();
+    let store = open().with_quota(2 * SMALL).unwrap();
+    let [one, two, three] = [b"1", b"2", b"3"].map(|bytes| Digest::of(bytes));
+    put(&store, &one, "x");
+    put(&store, &two, "x");
+    put(&store, &two, "x");
+    assert_eq!(store.used(), Some(2 * SMALL));
+
+    let pending = store.begin().unwrap();
+    pending.write(&path("d/f"), b"x").unwrap();
+    let error = pending.commit(&three).unwrap_err();
+    let full = matches!(error, StoreError::Full { size: SMALL, .. });
+    assert!(full, "{error}");
+    assert_eq!(store.list().unwrap().len(), 2);
+    assert_eq!(names(&store).len(), 2);
+
+    assert!(store.remove(&one).unwrap());
+    assert_eq!(store.used(), Some(SMALL));
+    put(&store.clone(), &three, "x");
+    assert_eq!(open().with_quota(1).unwrap().used(), Some(2 * SMALL));
+    assert_eq!(store.retain(|_| false).unwrap().len(), 2);
+    assert_eq!(store.used(), Some(0));
 }

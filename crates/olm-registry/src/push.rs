@@ -50,6 +50,11 @@ impl NewLayer {
             diff_id,
         }
     }
+
+    /// Bytes as they are pushed.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// An image to push.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use olm_runtime::{CommonArgs, RegistryArgs};
 
@@ -34,6 +35,11 @@ pub struct ManagerArgs {
     /// Directory that the content of Bundles is kept in
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/cache/rukpak")]
     pub storage_dir: PathBuf,
+
+    /// How much content of Bundles there may be in it, as bytes or with a unit (512Mi, 10Gi); what
+    /// would be more is not unpacked until other Bundles are gone
+    #[arg(long, value_name = "SIZE", default_value = "10Gi")]
+    pub storage_quota: ByteSize,
 
     /// Who makes the certificates of the webhooks of bundles; auto: cert-manager where the cluster
     /// has it, else the service CA of OpenShift where the cluster has that, else rukpak itself, and
@@ -109,6 +115,7 @@ mod tests {
             "manager",
             "--leader-elect",
             "--storage-dir=/s",
+            "--storage-quota=512Mi",
             "--plain-http-registry=a:5000",
             "--plain-http-registry=b",
             "--certificate-provider=service-ca",
@@ -122,6 +129,7 @@ mod tests {
         assert!(!args.allow_local_sources);
         assert_eq!(args.http_bind_address, ":8443");
         assert_eq!(args.http_external_address, None);
+        assert_eq!(args.storage_quota, ByteSize::mib(512));
         assert_eq!(args.certificate_provider, CertificateChoice::ServiceCa);
         let cli = Cli::try_parse_from(["rukpak", "webhooks", "--tls-san=127.0.0.1"]).unwrap();
         let Command::Webhooks(args) = cli.command else {

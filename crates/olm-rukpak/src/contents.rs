@@ -14,7 +14,7 @@ use olm_source::http::{self, HttpError};
 use olm_source::image::{self, Fetched, Filter};
 use olm_source::{ContentError, Guard, SourceError, Stored, WebAccess};
 use olm_tree::RelPath;
-use tokio::sync::RwLock;
+use tokio::sync::{Notify, RwLock};
 use tokio::time::Instant;
 use tokio_util::io::ReaderStream;
 
@@ -43,17 +43,20 @@ struct Shared {
     filling: RwLock<()>,
     /// When each digest was last used.
     used: Mutex<HashMap<Digest, Instant>>,
+    /// Told when something did not fit.
+    full: Notify,
 }
 
 impl Contents {
-    /// Opens the store in `directory` and removes what a crash left half done. `guard` judges the
-    /// git and web servers that may be asked.
+    /// Opens the store in `directory`, which may hold `quota` bytes, and removes what a crash left
+    /// half done. `guard` judges the git and web servers that may be asked.
     ///
     /// # Errors
     ///
     /// The disk refuses.
     pub(crate) fn open(
         directory: &Path,
+        quota: u64,
         registry: Client,
         guard: Guard,
     ) -> Result<Self, StoreError> {
@@ -64,7 +67,7 @@ impl Contents {
         }
         let folders = ["manifests", "metadata"].map(RelPath::parse);
         Ok(Self {
-            store,
+            store: store.with_quota(quota)?,
             archives: Archives::open(directory)?,
             registry,
             guard,
@@ -93,7 +96,8 @@ impl Contents {
             Caps::BUNDLE,
             &self.store,
         )
-        .await?;
+        .await
+        .inspect_err(|error| self.notice(error))?;
         self.touch(&fetched.digest);
         Ok(fetched)
     }
@@ -106,7 +110,9 @@ impl Contents {
     pub(crate) async fn fetch_git(&self, request: &git::Request) -> Result<git::Fetched, GitError> {
         let _filling = self.shared.filling.read().await;
         let (guard, folders) = (&self.guard, &self.folders);
-        let fetched = git::fetch(request, guard, folders, Caps::BUNDLE, &self.store).await?;
+        let fetched = git::fetch(request, guard, folders, Caps::BUNDLE, &self.store)
+            .await
+            .inspect_err(|error| self.notice(error))?;
         self.touch(&fetched.stored.digest);
         Ok(fetched)
     }
@@ -123,7 +129,9 @@ impl Contents {
     ) -> Result<Stored, HttpError> {
         let _filling = self.shared.filling.read().await;
         let (guard, folders) = (&self.guard, &self.folders);
-        let stored = http::fetch(url, access, guard, folders, Caps::BUNDLE, &self.store).await?;
+        let stored = http::fetch(url, access, guard, folders, Caps::BUNDLE, &self.store)
+            .await
+            .inspect_err(|error| self.notice(error))?;
         self.touch(&stored.digest);
         Ok(stored)
     }
@@ -169,7 +177,9 @@ impl Contents {
     ) -> Result<Stored, ContentError> {
         let _filling = self.shared.filling.read().await;
         files.retain(|(path, _)| self.folders.iter().any(|folder| path.starts_with(folder)));
-        let stored = olm_source::store_files(files, &self.store).await?;
+        let stored = olm_source::store_files(files, &self.store)
+            .await
+            .inspect_err(|error| self.notice(error))?;
         self.touch(&stored.digest);
         Ok(stored)
     }
@@ -250,6 +260,18 @@ impl Contents {
         .await
     }
 
+    /// Waits until something did not fit: then a sweep may make room before it is tried again.
+    pub(crate) async fn short_of_room(&self) {
+        self.shared.full.notified().await;
+    }
+
+    fn notice(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut causes = std::iter::successors(Some(error), |error| error.source());
+        if causes.any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Full { .. }))) {
+            self.shared.full.notify_one();
+        }
+    }
+
     fn touch(&self, digest: &Digest) {
         let mut used = self
             .shared
@@ -299,7 +321,7 @@ mod tests {
     /// A store with one content for each letter, none of them used a moment ago.
     fn contents(directory: &Path, letters: &[char]) -> Contents {
         let registry = Client::new(ClientConfig::default()).unwrap();
-        let contents = Contents::open(directory, registry, Guard::default()).unwrap();
+        let contents = Contents::open(directory, 1 << 30, registry, Guard::default()).unwrap();
         for &letter in letters {
             let pending = contents.store.begin().unwrap();
             let path = RelPath::parse("manifests/a.yaml").unwrap();
@@ -320,6 +342,34 @@ mod tests {
         assert_eq!(swept.unwrap().unwrap(), None);
         assert!(contents.get(&digest('a')).await.unwrap().is_some());
         drop(fetching);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_refers_to_makes_room_for_what_does_not_fit() {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Client::new(ClientConfig::default()).unwrap();
+        let contents = Contents::open(directory.path(), 20 << 10, registry, Guard::default());
+        let contents = contents.unwrap();
+        let files = |text: &str| {
+            let path = RelPath::parse("manifests/a.yaml").unwrap();
+            vec![(path, text.as_bytes().to_vec())]
+        };
+        let first = contents.put(files("first")).await.unwrap();
+        let error = contents.put(files("second")).await.unwrap_err();
+        assert!(
+            olm_runtime::Chain(&error).to_string().contains("is full"),
+            "{error:?}"
+        );
+        assert!(contents.short_of_room().now_or_never().is_some());
+        assert!(contents.short_of_room().now_or_never().is_none());
+        let nobody = || Some(HashSet::new());
+        assert_eq!(contents.sweep(nobody).await.unwrap(), Some(vec![]));
+        tokio::time::advance(SETTLE).await;
+        assert_eq!(
+            contents.sweep(nobody).await.unwrap(),
+            Some(vec![first.digest])
+        );
+        contents.put(files("second")).await.unwrap();
     }
 
     #[tokio::test]

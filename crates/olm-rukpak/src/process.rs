@@ -88,7 +88,12 @@ pub enum RunError {
 pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
     let mut process = Process::start(COMPONENT_RUKPAK, &args.common).await?;
     let guard = Guard::new(args.allow_local_sources);
-    let contents = Contents::open(&args.storage_dir, args.registry.client()?, guard)?;
+    let contents = Contents::open(
+        &args.storage_dir,
+        args.storage_quota.as_u64(),
+        args.registry.client()?,
+        guard,
+    )?;
     let uploads = Uploads::open(&args.storage_dir)?;
     let client = process.clients().short.clone();
     // Watches stay silent for minutes, so they need a client without a read timeout.
@@ -250,8 +255,8 @@ fn names(
     })
 }
 
-/// Removes content that nobody refers to, at the start and then every ten minutes; where that is
-/// not known or something is being fetched, a little later.
+/// Removes content that nobody refers to, at the start, then every ten minutes and whenever content
+/// did not fit; where that is not known or something is being fetched, a little later.
 async fn sweep(
     contents: &Contents,
     uploads: &Uploads,
@@ -285,6 +290,7 @@ async fn sweep(
         tokio::select! {
             () = token.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
+            () = contents.short_of_room() => {}
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Bundles that cannot be had, or that are broken or hostile.
 
-use crate::packages::{Shape as _, alias_bomb, package, replaced};
+use crate::packages::{Shape as _, package, replaced};
 use crate::user::{Text, User};
 use crate::world::World;
 use anyhow::{Context as _, Result, ensure};
+use olm_tests::bombs;
 use olm_tests::content::PackageContent;
 use olm_tests::publish::{self, Publisher};
 use olm_tests::wait;
@@ -156,7 +157,7 @@ async fn hostile_bundles(world: &World) -> Result<Vec<Case>> {
         host(world, "bad-bomb"),
         &["`manifests/zeros.yaml`", "more than"],
     ));
-    let bomb = alias_bomb();
+    let bomb = bombs::yaml_aliases();
     let texts: [(&'static str, &[u8], &[&str]); 2] = [
         (
             "bad-yaml",

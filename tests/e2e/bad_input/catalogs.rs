@@ -1,10 +1,11 @@
 //! Catalogs with a broken package, and behind an ill registry.
 
-use crate::packages::{alias_bomb, package};
+use crate::packages::package;
 use crate::user::Text;
 use crate::world::World;
 use anyhow::{Result, ensure};
 use olm_registry::push::NewImage;
+use olm_tests::bombs;
 use olm_tests::publish::Publisher;
 use olm_tests::wait;
 use olm_tree::MemoryTree;
@@ -18,7 +19,7 @@ use super::hostile_images::{Entry, bomb, catalog, file, image, link};
 async fn a_broken_package_of_a_catalog_stops_no_other() -> Result<()> {
     let world = World::shared().await?;
     let user = world.user().await?;
-    let bomb = alias_bomb();
+    let bomb = bombs::yaml_aliases();
     let broken = [
         ("shaky-bomb/catalog.yaml", bomb.as_str()),
         ("shaky-text/catalog.yaml", "schema: ["),

@@ -1,12 +1,8 @@
 //! Images that no tool would make.
 
-use std::io::Write as _;
-
 use anyhow::Result;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use olm_fs::Digest;
 use olm_registry::push::{NewImage, NewLayer};
+use olm_tests::bombs;
 use olm_tests::publish::CATALOG_LABEL;
 use olm_tree::MemoryTree;
 use tar::{EntryType, Header};
@@ -71,22 +67,9 @@ pub(super) fn catalog(mut image: NewImage) -> NewImage {
 }
 
 /// A file of zeros of this many MiB, packed into almost nothing.
-pub(super) fn bomb(path: &str, mebibytes: u64) -> Result<NewImage> {
-    let mut header = Header::new_gnu();
-    header.set_path(path)?;
-    header.set_mode(0o644);
-    header.set_size(mebibytes << 20);
-    header.set_cksum();
-    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(header.as_bytes())?;
-    let zeros = vec![0; 1 << 20];
-    for _ in 0..mebibytes {
-        packed.write_all(&zeros)?;
-    }
-    packed.write_all(&[0; 1024])?;
-    let layer = NewLayer::tar_gz(packed.finish()?, Digest::of(b"of nobody's interest"));
+pub(super) fn bomb(path: &str, mebibytes: usize) -> Result<NewImage> {
     Ok(NewImage {
-        layers: vec![layer],
+        layers: vec![bombs::packed(&bombs::zeros(path, mebibytes << 20)?)?],
         ..NewImage::default()
     })
 }

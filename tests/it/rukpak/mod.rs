@@ -2,6 +2,7 @@
 
 mod admission;
 mod archives;
+mod bombs;
 mod certificates;
 mod classes;
 mod cluster;
@@ -11,6 +12,7 @@ mod content_url;
 mod contents;
 mod crd_validator;
 mod definitions;
+mod full_disk;
 mod git;
 mod lost;
 mod mirrors;
