@@ -33,7 +33,7 @@ const VERSIONS: usize = 6;
 /// Changes of the catalog.
 const ROUNDS: usize = 3;
 /// Writes at the same time, as many as there are passes.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 /// How long the process is watched at rest.
 const REST: Duration = Duration::from_mins(1);
 /// Pause before memory is read as that of a process at rest.

@@ -61,7 +61,7 @@ pub use args::{Args, FeatureGates};
 use crate::catalogs::{Cache, Fetcher, Loader};
 use crate::decide::task::{self, Sources};
 use crate::metrics::Metrics;
-use crate::reconcile::{CONDITIONS, OperatorReconciler, PASS};
+use crate::reconcile::{CONDITIONS, OperatorReconciler, PASS, PASSES};
 
 /// Runs until it is told to end.
 ///
@@ -101,7 +101,9 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
     });
 
     let (deployments, deployment_changes) =
-        Watch::<BundleDeployment>::all(clients.streaming.clone()).cached();
+        Watch::<BundleDeployment>::all(clients.streaming.clone())
+            .slimmed(watches::without_inventory)
+            .cached();
     let (bundles, bundle_changes) = Watch::<Bundle>::all(clients.streaming.clone()).cached();
     let (events, short) = (process.events(), clients.short.clone());
     let mode = if args.feature_gates.force_semver_upgrade_constraints {
@@ -138,6 +140,7 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
     let (of_deployment, of_bundle, of_operator) = (Arc::clone(&wake), Arc::clone(&wake), wake);
     let (whose, newest) = (task::changed(decisions.clone()), decisions.clone());
     let controller = controller
+        .concurrency(PASSES)
         .pass_limit(PASS)
         .watches_stream(deployment_changes, move |changed| {
             of_deployment.notify_one();

@@ -297,6 +297,9 @@ fn project(operator: &Operator, findings: &Findings, now: jiff::Timestamp) -> Op
 /// How long a pass may take: everything in it is a handful of calls to the API server.
 pub(crate) const PASS: Duration = Duration::from_mins(1);
 
+/// Passes at the same time. They wait for the API server most of the time.
+pub(crate) const PASSES: u16 = 8;
+
 #[cfg(test)]
 #[path = "reconcile_tests.rs"]
 mod tests;

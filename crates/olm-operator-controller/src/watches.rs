@@ -12,6 +12,13 @@ use tokio::sync::watch;
 use crate::decide::Decisions;
 use crate::deployment;
 
+/// Drops what was applied, which is most of a BundleDeployment and is rukpak's own.
+pub(crate) fn without_inventory(arrived: &mut BundleDeployment) {
+    if let Some(status) = &mut arrived.status {
+        status.inventory = None;
+    }
+}
+
 /// The Operators to look at when a BundleDeployment changes: the one that owns it, and the one that
 /// needs its name. The latter not where its decision rests on another one: it is decided anew, and
 /// that triggers a pass.

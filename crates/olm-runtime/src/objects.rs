@@ -234,6 +234,7 @@ pub(crate) fn reference<K: Watchable>(metadata: &ObjectMeta) -> Option<ObjectRef
 pub struct Watch<K: Watchable> {
     api: Api<Guarded<K>>,
     config: watcher::Config,
+    slim: Option<fn(&mut K)>,
 }
 
 impl<K: Watchable> Watch<K> {
@@ -242,6 +243,7 @@ impl<K: Watchable> Watch<K> {
         Self {
             api: Api::all(client),
             config: watcher::Config::default(),
+            slim: None,
         }
     }
 
@@ -253,6 +255,7 @@ impl<K: Watchable> Watch<K> {
         Self {
             api: Api::namespaced(client, namespace),
             config: watcher::Config::default(),
+            slim: None,
         }
     }
 
@@ -263,13 +266,26 @@ impl<K: Watchable> Watch<K> {
         self
     }
 
+    /// Lets `slim` drop from each object, when it arrives, what nobody here reads.
+    #[must_use]
+    pub fn slimmed(mut self, slim: fn(&mut K)) -> Self {
+        self.slim = Some(slim);
+        self
+    }
+
     /// The cache of the watch and the stream that fills it. The stream yields each object that was
     /// added, changed or deleted, also where it was so while the watch was broken, and after the
     /// cache says so too. It must be polled: hand it to
     /// [`Controller::watches_stream`](crate::Controller::watches_stream).
     pub fn cached(self) -> (Objects<K>, BoxStream<'static, Arc<K>>) {
         let (objects, cache) = Cache::new();
-        let events = cache.fill(watch_api(self.api, self.config));
+        let slim = self.slim;
+        let events = watch_api(self.api, self.config).modify(move |arrived: &mut Guarded<K>| {
+            if let (Some(slim), Ok(object)) = (slim, &mut arrived.0) {
+                slim(Arc::make_mut(object));
+            }
+        });
+        let events = cache.fill(events);
         let changes = changes(objects.store(), events);
         (objects, decoded(changes).boxed())
     }
