@@ -1,6 +1,12 @@
 //! Small worlds of catalogs and Operators: the answer is that of trying everything.
 #![no_main]
 
+#[allow(
+    clippy::unwrap_used,
+    reason = "tests of the resolver have their own lints"
+)]
+#[path = "../../../crates/olm-resolver/tests/documents/mod.rs"]
+mod documents;
 #[allow(dead_code, reason = "tests of the resolver need more of it")]
 #[path = "../../../crates/olm-resolver/tests/joint/small.rs"]
 mod small;
