@@ -56,5 +56,14 @@ pub fn webhooks_of_configuration(namespace: &str) -> serde_json::Value {
     webhook::configuration::webhooks(namespace)
 }
 
+/// The routes of the admission webhooks, which take `AdmissionReview`s of `admission.k8s.io/v1`.
+///
+/// `client` is what custom resources, Bundles and the ConfigMaps of `namespace`, the suite's own, are
+/// looked up with. A body above 8 MiB is refused with 413, one that is no review with 400; every
+/// review is answered, also one whose objects cannot be decoded.
+pub fn admission_routes(client: kube::Client, namespace: &str) -> axum::Router {
+    webhook::router(client, namespace)
+}
+
 pub use process::{RunError, manager, webhooks};
 pub use server::ExternalAddressError;
