@@ -22,6 +22,8 @@ pub struct Version {
     pub version: String,
     /// Whether it has a validating admission webhook for its own kind.
     pub webhook: bool,
+    /// More webhooks, as its CSV defines them.
+    pub webhooks: Vec<Value>,
     /// Whether there is no node for its Deployment.
     nowhere: bool,
     /// Packages that it requires: name and range.
@@ -48,6 +50,13 @@ impl Version {
         self
     }
 
+    /// The same with these webhooks, as its CSV defines them.
+    #[must_use]
+    pub fn with_webhooks(mut self, definitions: impl IntoIterator<Item = Value>) -> Self {
+        self.webhooks.extend(definitions);
+        self
+    }
+
     /// The same, requiring another package.
     #[must_use]
     pub fn requiring(mut self, package: &str, range: &str) -> Self {
@@ -69,7 +78,7 @@ impl Version {
         self
     }
 
-    /// The same with one more object.
+    /// The same with one more object, or another one in the place of `crd.yaml`.
     #[must_use]
     pub fn with(mut self, file: &str, object: Value) -> Self {
         self.extra.push((file.to_owned(), object));
@@ -218,15 +227,19 @@ impl Package {
             deployment["spec"]["template"]["spec"]["nodeSelector"] =
                 json!({"example.com/place": "nowhere"});
         }
+        let mut webhooks = version.webhooks.clone();
         if version.webhook {
-            csv["spec"]["webhookdefinitions"] = json!([{
+            webhooks.push(json!({
                 "type": "ValidatingAdmissionWebhook", "generateName": format!("v.{}", self.group()),
                 "deploymentName": self.name, "containerPort": 443, "targetPort": 9443,
                 "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Ignore",
                 "webhookPath": "/validate",
                 "rules": [{"apiGroups": [self.group()], "apiVersions": ["v1"],
                     "operations": ["CREATE"], "resources": [self.plural()]}],
-            }]);
+            }));
+        }
+        if !webhooks.is_empty() {
+            csv["spec"]["webhookdefinitions"] = json!(webhooks);
         }
         csv
     }

@@ -28,4 +28,6 @@ mod ssh_server;
 mod status;
 mod unpacking;
 mod uploads;
+mod webhook_server;
+mod webhooks;
 mod wrong;
