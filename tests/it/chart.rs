@@ -57,6 +57,30 @@ async fn a_claim_is_used_by_one_pod_at_a_time() -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_container_says_whether_it_lives_and_is_ready() -> Result<()> {
+    let objects = render(&[]).await?;
+    let deployments = objects
+        .iter()
+        .filter(|object| object["kind"] == "Deployment");
+    let mut asked = 0;
+    for deployment in deployments {
+        let containers = deployment["spec"]["template"]["spec"]["containers"].as_array();
+        for container in containers.unwrap() {
+            for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+                assert_eq!(
+                    container[probe]["httpGet"]["path"], path,
+                    "{} {probe}",
+                    deployment["metadata"]["name"]
+                );
+                asked += 1;
+            }
+        }
+    }
+    assert_eq!(asked, 4 * 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn settings_that_are_none_are_refused_by_name() -> Result<()> {
     for (value, place) in [
         ("catalogd.replica=2", "/catalogd"),

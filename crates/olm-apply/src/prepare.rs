@@ -470,6 +470,26 @@ mod tests {
         );
     }
 
+    #[rstest]
+    #[case::none(json!({"name": "a"}), json!({}))]
+    #[case::null(json!({"name": "a", "labels": null}), json!({}))]
+    #[case::empty(json!({"name": "a", "labels": {}}), json!({}))]
+    #[case::some(json!({"name": "a", "labels": {"app": "a"}}), json!({"app": "a"}))]
+    #[case::of_the_owner(
+        json!({"name": "a", "labels": {"core.rukpak.io/owner-name": "another"}}), json!({}))]
+    fn whatever_labels_there_are_the_owner_s_are_added(
+        #[case] metadata: Value,
+        #[case] mut labels: Value,
+    ) {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        let (set, refusals) = prepare(vec![object]);
+        assert_eq!(refusals, Vec::<String>::new());
+        labels["core.rukpak.io/owner-kind"] = json!("BundleDeployment");
+        labels["core.rukpak.io/owner-name"] = json!("me");
+        let body = set.manifests.last().map(|manifest| &manifest.body);
+        assert_eq!(body.map(|body| &body["metadata"]["labels"]), Some(&labels));
+    }
+
     #[test]
     fn makes_the_install_namespace_where_something_goes_there() {
         let (set, _) = prepare(vec![object("v1", "ConfigMap", "a")]);

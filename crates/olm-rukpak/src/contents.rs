@@ -45,6 +45,8 @@ struct Shared {
     used: Mutex<HashMap<Digest, Instant>>,
     /// Told when something did not fit.
     full: Notify,
+    /// Told when something was not removed that may have to go.
+    left: Notify,
 }
 
 impl Contents {
@@ -200,7 +202,8 @@ impl Contents {
     }
 
     /// Removes `digest` unless it was used a moment ago or `referred` says that somebody needs it.
-    /// While something is fetched it is left to [`Contents::sweep`].
+    /// Then, and while something is fetched, it is left to [`Contents::sweep`], and whoever waits for
+    /// [`Contents::left_over`] is told.
     ///
     /// # Errors
     ///
@@ -210,10 +213,9 @@ impl Contents {
         digest: &Digest,
         referred: impl FnOnce() -> bool,
     ) -> Result<(), StoreError> {
-        let Ok(_alone) = self.shared.filling.try_write() else {
-            return Ok(());
-        };
-        if self.is_recent(digest) || referred() {
+        let alone = self.shared.filling.try_write();
+        if alone.is_err() || self.is_recent(digest) || referred() {
+            self.shared.left.notify_one();
             return Ok(());
         }
         let (store, archives) = (self.store.clone(), self.archives.clone());
@@ -226,7 +228,8 @@ impl Contents {
     }
 
     /// Removes everything that is neither in `referred` nor was used a moment ago; returns what
-    /// that was. `None`, and nothing is removed, while something is fetched or where nobody knows
+    /// that was. Whoever waits for [`Contents::left_over`] is told where something stays only because
+    /// it was just used. `None`, and nothing is removed, while something is fetched or where nobody knows
     /// what is referred to.
     ///
     /// # Errors
@@ -249,6 +252,9 @@ impl Contents {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             used.retain(|_, at| at.elapsed() < SETTLE);
+            if used.keys().any(|digest| !keep.contains(digest)) {
+                self.shared.left.notify_one();
+            }
             keep.extend(used.keys().cloned());
         }
         let (store, archives) = (self.store.clone(), self.archives.clone());
@@ -263,6 +269,13 @@ impl Contents {
     /// Waits until something did not fit: then a sweep may make room before it is tried again.
     pub(crate) async fn short_of_room(&self) {
         self.shared.full.notified().await;
+    }
+
+    /// Waits until something was left that may have to go, and for as long as what was just used is
+    /// kept.
+    pub(crate) async fn left_over(&self) {
+        self.shared.left.notified().await;
+        tokio::time::sleep(SETTLE).await;
     }
 
     fn notice(&self, error: &(dyn std::error::Error + 'static)) {
@@ -370,6 +383,24 @@ mod tests {
             Some(vec![first.digest])
         );
         contents.put(files("second")).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_removed_at_once_is_swept_soon() {
+        let directory = tempfile::tempdir().unwrap();
+        let contents = contents(directory.path(), &['a', 'b']);
+        contents.release(&digest('a'), || false).await.unwrap();
+        assert!(contents.left_over().now_or_never().is_none());
+        contents.get(&digest('b')).await.unwrap().unwrap();
+        contents.release(&digest('b'), || false).await.unwrap();
+        // Too early, and not the last word.
+        let nobody = || Some(HashSet::new());
+        assert_eq!(contents.sweep(nobody).await.unwrap(), Some(vec![]));
+        assert!(contents.left_over().now_or_never().is_none());
+        assert_eq!(contents.sweep(nobody).await.unwrap(), Some(vec![]));
+        contents.left_over().await;
+        let swept = contents.sweep(|| Some(HashSet::new())).await.unwrap();
+        assert_eq!(swept, Some(vec![digest('b')]));
     }
 
     #[tokio::test]

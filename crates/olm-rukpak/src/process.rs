@@ -255,8 +255,9 @@ fn names(
     })
 }
 
-/// Removes content that nobody refers to, at the start, then every ten minutes and whenever content
-/// did not fit; where that is not known or something is being fetched, a little later.
+/// Removes content that nobody refers to, at the start, then every ten minutes, whenever content did
+/// not fit and a minute after a Bundle left its own; where that is not known or something is being
+/// fetched, a little later.
 async fn sweep(
     contents: &Contents,
     uploads: &Uploads,
@@ -291,6 +292,7 @@ async fn sweep(
             () = token.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             () = contents.short_of_room() => {}
+            () = contents.left_over() => {}
         }
     }
 }

@@ -27,6 +27,15 @@ async fn the_webhook_refuses_in_the_words_that_users_know() -> Result<()> {
     let wanted = "Error from server (bundle.spec is immutable): admission webhook \
                   \"vbundles.core.rukpak.io\" denied the request: bundle.spec is immutable";
     assert!(text.contains(wanted), "{text}");
+    let class = r#"{"spec":{"provisionerClassName":"core-rukpak-io-registry"}}"#;
+    let arguments = ["patch", "bundle", "combo", "--type=merge", "-p", class];
+    let refused = fixture
+        .cluster
+        .kubectl(&arguments)
+        .await
+        .err()
+        .context("the class was changed")?;
+    assert!(format!("{refused:#}").contains(wanted), "{refused:#}");
     let labels = ["label", "bundle", "combo", "a=b"];
     fixture.cluster.kubectl(&labels).await?;
 

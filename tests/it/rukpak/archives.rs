@@ -70,6 +70,16 @@ async fn an_archive_is_unpacked_and_must_stay_what_it_was() -> Result<()> {
         assert!(found.starts_with("source bundle content: "), "{found}");
         assert!(found.ends_with(text), "{found}");
     }
+    // Without the Secret there is neither the authority nor the password.
+    let mut open = http(&server.url("a.tgz"), "");
+    fixture.create("unknown", PLAIN, open.clone()).await?;
+    let found = why(&fixture.unpacked("unknown", "UnpackFailed").await?);
+    assert!(found.contains("UnknownIssuer"), "{found}");
+    open["http"]["auth"] = json!({"insecureSkipVerify": true});
+    fixture.create("stranger", PLAIN, open).await?;
+    let found = why(&fixture.unpacked("stranger", "UnpackFailed").await?);
+    let expected = "unexpected status \"401 Unauthorized\"";
+    assert!(found.ends_with(expected), "{found}");
     // Types that say what they are not were the end of the upstream controller.
     let file = json!({"type": "http", "http": {"url": "file:///etc/passwd"}});
     fixture.create("file", PLAIN, file).await?;

@@ -65,7 +65,12 @@ impl RukpakCluster {
         for (path, object) in files {
             tree.insert(path, object.to_string())?;
         }
-        Publisher::new(&self.registry).bundle(name, &tree).await?;
+        self.push_tree(name, &tree).await
+    }
+
+    /// The same of a folder, which may have empty folders.
+    pub(super) async fn push_tree(&self, name: &str, tree: &MemoryTree) -> Result<String> {
+        Publisher::new(&self.registry).bundle(name, tree).await?;
         Ok(format!("{}/{name}", self.registry.host()))
     }
 

@@ -182,6 +182,13 @@ async fn a_definition_changes_only_as_its_custom_resources_allow() -> Result<()>
         .await?;
     case.demand(&required).await?;
 
+    // C6: a version that custom resources may be stored in stays; the API server sees to it itself.
+    let case = Case::new(&fixture, "stored", true).await?;
+    let only = json!({"spec": {"versions": [version("v2", true, &json!({}))]}});
+    let error = case.patch(&only).await.err().context("it went through")?;
+    let text = error.to_string();
+    assert!(text.contains("status.storedVersions[0]"), "{text}");
+
     // Without the webhook no definition of a bundle changes; others do, and so do its metadata.
     let guarded = Case::new(&fixture, "guarded", true).await?;
     fixture.suite.kill("rukpak-webhooks")?;

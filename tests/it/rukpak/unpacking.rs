@@ -68,6 +68,9 @@ async fn content_that_is_no_bundle_says_so_in_known_words() -> Result<()> {
     ];
     let subdir = fixture.push("subdir:v1", &folders).await?;
     let absent = format!("{}/plain:absent", fixture.registry.host());
+    let missing = format!(
+        "source bundle content: error fetching image descriptor: image `{absent}` was not found"
+    );
     let unknown = json!({"type": "ftp", "image": {"ref": "a"}});
     fixture
         .create("unknown-class", "non-existent-class-name", image(&empty))
@@ -89,7 +92,7 @@ async fn content_that_is_no_bundle_says_so_in_known_words() -> Result<()> {
             unknown,
             "source bundle content: source type \"ftp\" not supported",
         ),
-        ("absent", image(&absent), "source bundle content: "),
+        ("absent", image(&absent), &missing),
         (
             "reference",
             image("not a reference"),

@@ -368,6 +368,27 @@ mod tests {
         json!({"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}}),
         json!({"observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "updatedReplicas": 1,
                "currentRevision": "a", "updateRevision": "b"}), State::Current)]
+    #[case::stateful_set_old_status("apps/v1", "StatefulSet", json!({}),
+        json!({"observedGeneration": 0, "replicas": 1, "readyReplicas": 1}), State::InProgress)]
+    #[case::stateful_set_missing_pods("apps/v1", "StatefulSet", json!({"replicas": 2}),
+        json!({"observedGeneration": 1, "replicas": 2, "readyReplicas": 1}), State::InProgress)]
+    #[case::stateful_set_replaced_by_hand("apps/v1", "StatefulSet",
+        json!({"updateStrategy": {"type": "OnDelete"}}),
+        json!({"observedGeneration": 1, "replicas": 1, "readyReplicas": 1,
+               "currentRevision": "a", "updateRevision": "b"}), State::Current)]
+    #[case::replica_set_whole("apps/v1", "ReplicaSet", json!({"replicas": 1}),
+        json!({"observedGeneration": 1, "replicas": 1, "fullyLabeledReplicas": 1,
+               "availableReplicas": 1, "readyReplicas": 1}), State::Current)]
+    #[case::replica_set_missing_pods("apps/v1", "ReplicaSet", json!({"replicas": 2}),
+        json!({"observedGeneration": 1, "replicas": 2, "fullyLabeledReplicas": 2,
+               "availableReplicas": 1, "readyReplicas": 1}), State::InProgress)]
+    #[case::replica_set_refused("apps/v1", "ReplicaSet", json!({}),
+        json!({"observedGeneration": 1, "conditions": [
+            {"type": "ReplicaFailure", "status": "True"}]}), State::InProgress)]
+    #[case::daemon_set_whole("apps/v1", "DaemonSet", json!({}),
+        json!({"observedGeneration": 1, "desiredNumberScheduled": 1, "currentNumberScheduled": 1,
+               "updatedNumberScheduled": 1, "numberAvailable": 1, "numberReady": 1}),
+        State::Current)]
     #[case::daemon_set_without_nodes("apps/v1", "DaemonSet", json!({}),
         json!({"observedGeneration": 1, "desiredNumberScheduled": 0}), State::Current)]
     #[case::daemon_set_untouched("apps/v1", "DaemonSet", json!({}), json!({}), State::InProgress)]

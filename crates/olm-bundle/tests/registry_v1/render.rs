@@ -167,6 +167,31 @@ fn permissions_are_granted_in_the_watched_namespaces_only() {
 }
 
 #[test]
+fn permissions_for_all_namespaces_come_with_the_right_to_find_them() {
+    let bundle = Fixture::new().load();
+    let rendered = render(&bundle, &options(CertificateProvider::None)).unwrap();
+    let of = |kind: &str| {
+        let found = rendered
+            .objects
+            .iter()
+            .filter(|object| object["kind"] == kind);
+        found.map(|role| role["rules"].clone()).collect::<Vec<_>>()
+    };
+    assert!(of("Role").is_empty());
+    let nodes = json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]);
+    let promoted = json!([
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
+    ]);
+    let roles = of("ClusterRole");
+    assert!(
+        roles.contains(&nodes) && roles.contains(&promoted),
+        "{roles:?}"
+    );
+    assert_eq!(roles.len(), 2);
+}
+
+#[test]
 fn install_modes_are_checked() {
     let bundle = Fixture::new().modes(&["OwnNamespace"]).load();
     let error = render(&bundle, &options(CertificateProvider::None)).unwrap_err();

@@ -126,6 +126,14 @@ pub(crate) mod tests {
         deployment
     }
 
+    fn metadata(template: &mut BundleTemplate) -> &mut TemplateMetadata {
+        template.metadata.get_or_insert_default()
+    }
+
+    fn one(key: &str, value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(key.to_owned(), value.to_owned())])
+    }
+
     #[test]
     fn a_hash_stays_the_same_from_release_to_release() {
         assert_eq!(
@@ -134,19 +142,56 @@ pub(crate) mod tests {
         );
     }
 
-    #[test]
-    fn any_change_of_the_template_changes_the_hash_and_configuration_does_not() {
+    #[rstest]
+    #[case::label(|template: &mut BundleTemplate| {
+        metadata(template).labels = Some(one("e2e-test", "stub"));
+    })]
+    #[case::annotation(|template: &mut BundleTemplate| {
+        metadata(template).annotations = Some(one("note", "1"));
+    })]
+    #[case::spec(|template: &mut BundleTemplate| {
+        template.spec.source.kind = "git".to_owned();
+    })]
+    fn any_change_of_the_template_asks_for_another_bundle(
+        #[case] edit: impl Fn(&mut BundleTemplate),
+    ) {
         let first = deployment("etcd");
-        let mut labelled = first.clone();
-        labelled.spec.template.metadata = Some(TemplateMetadata {
-            labels: Some(BTreeMap::from([("e2e-test".to_owned(), "stub".to_owned())])),
-            ..TemplateMetadata::default()
-        });
+        let mut edited = first.clone();
+        edit(&mut edited.spec.template);
+        let (before, after) = (hash(&first.spec.template), hash(&edited.spec.template));
+        assert_ne!(before, after);
+        assert!(matches(&bundle(&first), &before) && !matches(&bundle(&first), &after));
+        assert_ne!(bundle(&first).name_any(), bundle(&edited).name_any());
+        // The user's own object is left as it was.
+        let untouched = deployment("etcd").spec.template;
+        assert_eq!(first.spec.template, untouched);
+    }
+
+    #[test]
+    fn configuration_is_no_part_of_the_template() {
+        let first = deployment("etcd");
         let mut configured = first.clone();
         configured.spec.config = Some(BTreeMap::new());
-        let hash = |deployment: &BundleDeployment| hash(&deployment.spec.template);
-        assert_ne!(hash(&first), hash(&labelled));
-        assert_eq!(hash(&first), hash(&configured));
+        assert_eq!(hash(&first.spec.template), hash(&configured.spec.template));
+    }
+
+    #[test]
+    fn without_the_label_of_the_hash_a_bundle_stands_for_no_template() {
+        let first = deployment("etcd");
+        let mut other = bundle(&first);
+        other.labels_mut().remove(labels::BUNDLE_TEMPLATE_HASH);
+        assert!(!matches(&other, &hash(&first.spec.template)));
+        other.metadata.labels = None;
+        assert!(!matches(&other, &hash(&first.spec.template)) && !owns(&first, &other));
+    }
+
+    #[rstest]
+    #[case::hyphen("etcd", "etcd-cluster")]
+    #[case::hyphens("a-b", "a")]
+    fn names_that_begin_alike_are_told_apart(#[case] one: &str, #[case] two: &str) {
+        let (one, two) = (deployment(one), deployment(two));
+        assert!(owns(&one, &bundle(&one)) && !owns(&one, &bundle(&two)));
+        assert!(owns(&two, &bundle(&two)) && !owns(&two, &bundle(&one)));
     }
 
     #[rstest]
