@@ -27,6 +27,7 @@ use crate::table::{CASES, Case, Outcome};
 
 const NAMESPACE: &str = "olm-test-install";
 const PREFIX: &str = "convert registry+v1 bundle to plain+v0 bundle: ";
+const INJECT_FROM: &str = "cert-manager.io/inject-ca-from";
 const INJECT: &str = "service.beta.openshift.io/inject-cabundle";
 const SERVE: &str = "service.beta.openshift.io/serving-cert-secret-name";
 
@@ -167,7 +168,9 @@ fn compare_modes(data: &Path, case: &Case, bundle: &Bundle, failures: &mut Vec<S
         ("all.service-ca", "", CertificateProvider::ServiceCa),
         ("all.service-ca", "", CertificateProvider::Own),
         ("own", NAMESPACE, CertificateProvider::CertManager),
+        ("own", NAMESPACE, CertificateProvider::Own),
         ("single", "olm-test-watch", CertificateProvider::CertManager),
+        ("single", "olm-test-watch", CertificateProvider::Own),
     ] {
         let file = format!("{}.{suffix}.json", case.bundle.replace('/', "_"));
         let Some(mut reference) = reference(data, case, suffix) else {
@@ -204,6 +207,8 @@ fn compare_modes(data: &Path, case: &Case, bundle: &Bundle, failures: &mut Vec<S
         };
         if provider == CertificateProvider::Own {
             check_certificates(&file, &rendered, failures);
+            // The reference has one of the two, the service CA where all namespaces are watched.
+            drop_cert_manager(&mut theirs, &rendered);
             for object in &mut theirs {
                 drop_service_ca(object, &rendered);
             }
@@ -296,6 +301,34 @@ fn first_difference(theirs: &Value, ours: &Value, path: &str) -> String {
             first_difference(&left[index], &right[index], &format!("{path}/{index}"))
         }
         _ => format!("{path}: {theirs} / {ours}"),
+    }
+}
+
+/// Own certificates are mounted as those of cert-manager, which is asked by objects and by the
+/// annotation of what it has to write its authority into.
+fn drop_cert_manager(objects: &mut Vec<Value>, rendered: &Rendered) {
+    for certificate in &rendered.certificates {
+        let asked = format!("{NAMESPACE}/{}", certificate.secret);
+        let issuer: Option<String> = objects.iter().find_map(|object| {
+            let [_, kind, namespace, name] = identity(object);
+            let is_it = kind == "Certificate" && format!("{namespace}/{name}") == asked;
+            let issuer = object.pointer("/spec/issuerRef/name")?.as_str()?;
+            is_it.then(|| issuer.to_owned())
+        });
+        objects.retain(|object| {
+            let [version, kind, _, name] = identity(object);
+            version != "cert-manager.io/v1"
+                || !(kind == "Certificate" && name == certificate.secret
+                    || kind == "Issuer" && Some(&name) == issuer.as_ref())
+        });
+        for object in objects.iter_mut() {
+            if let Some(annotations) = object["metadata"]
+                .get_mut("annotations")
+                .and_then(Value::as_object_mut)
+            {
+                annotations.retain(|key, value| key != INJECT_FROM || *value != asked.as_str());
+            }
+        }
     }
 }
 

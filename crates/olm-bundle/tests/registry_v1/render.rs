@@ -5,6 +5,7 @@ use olm_bundle::registry_v1::{
     Api, CaTarget, CaTargetKind, CertificateProvider, RenderError, Rendered, WebhookCertificate,
     render,
 };
+use rstest::rstest;
 use serde_json::{Value, json};
 
 fn names(rendered: &Rendered) -> Vec<String> {
@@ -268,6 +269,68 @@ fn shipped_objects_go_to_the_install_namespace_and_lose_what_servers_write() {
         find(&rendered, "PriorityClass")["metadata"],
         json!({"name": "p"})
     );
+}
+
+#[rstest]
+fn shipped_objects_are_told_apart_by_kind_alone(
+    #[values(
+        ("ConfigMap", true),
+        ("NetworkPolicy", true),
+        ("PodDisruptionBudget", true),
+        ("PodMonitor", true),
+        ("PrometheusRule", true),
+        ("Role", true),
+        ("RoleBinding", true),
+        ("Secret", true),
+        ("Service", true),
+        ("ServiceAccount", true),
+        ("ServiceMonitor", true),
+        ("VerticalPodAutoscaler", true),
+        ("ClusterRole", false),
+        ("ClusterRoleBinding", false),
+        ("ConsoleCLIDownload", false),
+        ("ConsoleLink", false),
+        ("ConsolePlugin", false),
+        ("ConsoleQuickStart", false),
+        ("ConsoleYAMLSample", false),
+        ("PriorityClass", false),
+    )]
+    (kind, is_namespaced): (&str, bool),
+    #[values("v1", "somebody.example.com/v1")] api_version: &str,
+) {
+    let object = |namespace: Option<&str>| {
+        let mut object = json!({"apiVersion": api_version, "kind": kind,
+            "metadata": {"name": "shipped"}, "unknown": {"field": "{{ kept }}"}});
+        if let Some(namespace) = namespace {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        object
+    };
+    let bundle = Fixture::new()
+        .object(
+            "shipped.yaml",
+            &object(is_namespaced.then_some("elsewhere")),
+        )
+        .load();
+    let rendered = render(&bundle, &options(CertificateProvider::None)).unwrap();
+    let wanted = object(is_namespaced.then_some("ns"));
+    assert!(rendered.objects.contains(&wanted), "{wanted}");
+}
+
+#[test]
+fn containers_that_run_first_keep_their_mounts() {
+    let mount = json!([{"name": "webhook-cert", "mountPath": "/early"}]);
+    let bundle = with_webhooks()
+        .set(
+            "/spec/install/spec/deployments/0/spec/template/spec/initContainers",
+            json!([{"name": "first", "image": "i", "volumeMounts": mount}]),
+        )
+        .load();
+    let rendered = render(&bundle, &options(CertificateProvider::Own)).unwrap();
+    let first = find(&rendered, "Deployment")
+        .pointer("/spec/template/spec/initContainers/0/volumeMounts")
+        .unwrap();
+    assert_eq!(*first, mount);
 }
 
 #[test]

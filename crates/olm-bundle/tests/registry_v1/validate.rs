@@ -72,6 +72,18 @@ fn a_sound_bundle_is_valid() {
     &["webhook of type 'ValidatingAdmissionWebhook' with name 'v' references non-existent \
        deployment 'nobody'".to_owned()]
 )]
+#[case::webhook_deployments_in_order(
+    Fixture::new().webhooks(json!([
+        webhook("ValidatingAdmissionWebhook", "b", &json!({"deploymentName": "y"})),
+        webhook("ValidatingAdmissionWebhook", "a", &json!({"deploymentName": "y"})),
+        webhook("MutatingAdmissionWebhook", "c", &json!({"deploymentName": "y"})),
+        webhook("ValidatingAdmissionWebhook", "d", &json!({"deploymentName": "x"}))])),
+    &[("ValidatingAdmissionWebhook", "d", "x"), ("MutatingAdmissionWebhook", "c", "y"),
+      ("ValidatingAdmissionWebhook", "a", "y"), ("ValidatingAdmissionWebhook", "b", "y")]
+        .map(|(type_, name, deployment)| format!(
+            "webhook of type '{type_}' with name '{name}' references non-existent deployment \
+             '{deployment}'"))
+)]
 #[case::webhook_twice(
     Fixture::new().webhooks(json!([
         webhook("ValidatingAdmissionWebhook", "v", &json!({})),
@@ -90,6 +102,12 @@ fn a_sound_bundle_is_valid() {
     &["conversion webhooks [c,d] reference same custom resource definition \
        'caches.example.com'".to_owned()]
 )]
+#[case::twice_in_one_conversion(
+    Fixture::new().webhooks(json!([webhook("ConversionWebhook", "c",
+        &json!({"conversionCRDs": ["caches.example.com", "caches.example.com"]}))])),
+    &["conversion webhooks [c,c] reference same custom resource definition \
+       'caches.example.com'".to_owned()]
+)]
 #[case::foreign_conversion(
     Fixture::new().webhooks(json!([
         webhook("ConversionWebhook", "c", &json!({"conversionCRDs": ["z.y", "a.y"]}))])),
@@ -104,6 +122,22 @@ fn a_sound_bundle_is_valid() {
     Fixture::new().webhooks(json!([webhook("MutatingAdmissionWebhook", "w", &rule("*", "x"))])),
     &["webhook \"w\" contains forbidden rule: admission webhook rules cannot reference API group \
        \"*\"".to_owned()]
+)]
+#[case::the_group_of_olm(
+    Fixture::new().webhooks(json!([
+        webhook("ValidatingAdmissionWebhook", "w", &rule("olm.operatorframework.io", "x"))])),
+    &["webhook \"w\" contains forbidden rule: admission webhook rules cannot reference API group \
+       \"olm.operatorframework.io\"".to_owned()]
+)]
+#[case::all_about_admission(
+    Fixture::new().webhooks(json!([webhook("MutatingAdmissionWebhook", "w", &json!({"rules": [
+        {"apiGroups": ["admissionregistration.k8s.io"], "operations": ["CREATE"], "resources": [
+            "*", "mutatingwebhookconfiguration", "mutatingWebhookConfigurations",
+            "validatingwebhookconfiguration", "validatingadmissionpolicies"]}]}))])),
+    &["*", "mutatingwebhookconfiguration", "mutatingWebhookConfigurations",
+      "validatingwebhookconfiguration"].map(|resource| format!(
+        "webhook \"w\" contains forbidden rule: admission webhook rules cannot reference resource \
+         \"{resource}\" for API group \"admissionregistration.k8s.io\""))
 )]
 #[case::webhooks_about_webhooks(
     Fixture::new().webhooks(json!([webhook("ValidatingAdmissionWebhook", "w",
