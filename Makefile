@@ -4,6 +4,8 @@
 CARGO ?= cargo
 # The image that `make images` builds and the chart runs by default.
 IMAGE ?= ghcr.io/olm-rs/olm-rs:0.1.0
+# Where cargo puts the binaries of a release build.
+RELEASE = $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
 .PHONY: help
 help: ## List the commands
@@ -34,8 +36,9 @@ test-e2e: build ## Run the end-to-end tests on a real control plane
 	$(CARGO) test --package olm-tests --test e2e
 
 .PHONY: test-crash
-test-crash: build ## Kill controllers before and after each of their writes, instead of at some
-	OLM_TEST_CRASH=full $(CARGO) test --package olm-tests --test e2e crash:: -- --nocapture
+test-crash: ## Kill controllers of a release build before and after each of their writes, instead of at some
+	$(CARGO) build --release --workspace --bins --exclude olm-tests
+	OLM_TEST_CRASH=full OLM_TEST_BIN_DIR=$(RELEASE) $(CARGO) test --package olm-tests --test e2e crash:: -- --nocapture
 
 .PHONY: lint
 lint: ## Check formatting, lints, layers and documentation
