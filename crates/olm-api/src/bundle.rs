@@ -59,7 +59,7 @@ pub struct BundleSource {
     #[serde(rename = "type")]
     pub kind: String,
 
-    /// image is an OCI or Docker image whose root holds the content.
+    /// image is an OCI or Docker image that holds the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageSource>,
 
@@ -91,6 +91,10 @@ pub struct ImageSource {
     /// pullSecret is the name of a Secret of the suite's namespace with registry credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_secret: Option<String>,
+
+    /// directory is where in the image the content lies; its root by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 /// A git repository.
@@ -197,8 +201,9 @@ pub struct BundleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_source: Option<BundleSource>,
 
-    /// contentDigest is the digest that the content is stored under: of an image its own, otherwise
-    /// that of its files. It is set once; content that is fetched again must have the same.
+    /// contentDigest is the digest that the content is stored under: of an image its own, of a
+    /// directory of an image one made of both, otherwise that of its files. It is set once; content
+    /// that is fetched again must have the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_digest: Option<String>,
 

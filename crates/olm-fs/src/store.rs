@@ -298,6 +298,13 @@ impl Store {
     }
 }
 
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 /// Takes the lock of a temporary that no living process holds. Where the file system has no locks,
 /// an old one counts as such.
 fn claim(path: &Path) -> Option<File> {
@@ -344,6 +351,37 @@ impl Pending {
         )
         .and_then(|mut file| io::Write::write_all(&mut file, bytes))
         .map_err(self.store.failed("write a file"))
+    }
+
+    /// What is below `directory`, as a directory of its own; the rest is removed. It is empty where
+    /// there is no such directory.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn below(self, directory: &RelPath) -> Result<Self, StoreError> {
+        if directory.is_root() {
+            return Ok(self);
+        }
+        let below = self.store.begin()?;
+        let (whole, root) = (self.dir()?, below.dir()?);
+        let failed = self.store.failed("move a directory");
+        let from = match whole.open_dir(directory.as_str()) {
+            Ok(from) => from,
+            Err(e) if is_no_directory(&e) => return Ok(below),
+            Err(e) => return Err(failed(e)),
+        };
+        let names = from.entries().and_then(|entries| {
+            let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+            names.collect::<io::Result<Vec<_>>>()
+        });
+        names
+            .and_then(|names| {
+                names
+                    .iter()
+                    .try_for_each(|name| from.rename(name, &root, name))
+            })
+            .map_err(failed)?;
+        Ok(below)
     }
 
     /// The content so far, as a tree.

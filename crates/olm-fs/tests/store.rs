@@ -143,6 +143,39 @@ fn a_sweep_takes_nothing_from_those_who_put_and_remove_at_the_same_moment() {
 }
 
 #[test]
+fn a_directory_can_become_the_root() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let fill = || {
+        let pending = store.begin().unwrap();
+        for file in ["a/b/manifests/x", "a/b/y", "a/z", "manifests/other"] {
+            pending.write(&path(file), file.as_bytes()).unwrap();
+        }
+        pending
+    };
+    let list = |pending: &olm_fs::Pending, at: &str| {
+        let entries = pending.tree().unwrap().list(&path(at)).unwrap();
+        let names = entries.iter().map(|entry| entry.name.clone());
+        names.collect::<Vec<_>>()
+    };
+    let below = fill().below(&path("a/b")).unwrap();
+    assert_eq!(list(&below, ""), ["manifests", "y"]);
+    assert_eq!(list(&below, "manifests"), ["x"]);
+    let digest = Digest::of(b"below");
+    let tree = below.commit(&digest).unwrap();
+    assert_eq!(tree.read(&path("y"), 10).unwrap(), b"a/b/y");
+    for nothing in ["absent", "a/z", "a/z/below"] {
+        let below = fill().below(&path(nothing)).unwrap();
+        assert_eq!(list(&below, ""), [""; 0], "{nothing}");
+    }
+    assert_eq!(
+        list(&fill().below(&path("")).unwrap(), ""),
+        ["a", "manifests"]
+    );
+    assert_eq!(names(&store), [digest.to_string()]);
+}
+
+#[test]
 fn orphans_are_removed_and_named() {
     let scratch = tempfile::tempdir().unwrap();
     let store = Store::open(scratch.path()).unwrap();

@@ -116,7 +116,7 @@ pub(crate) fn desired(operator: &Operator, wanted: &Wanted) -> Result<BundleDepl
                         kind: "image".to_owned(),
                         image: Some(ImageSource {
                             reference: identity.image.clone(),
-                            pull_secret: None,
+                            ..ImageSource::default()
                         }),
                         ..BundleSource::default()
                     },

@@ -79,7 +79,8 @@ impl Contents {
     }
 
     /// Fetches an image and stores what a bundle consists of, flushed to disk: the folders
-    /// `manifests` and `metadata`. An image has whatever else its author built it on.
+    /// `manifests` and `metadata` of a directory of it. An image has whatever else its author built
+    /// it on.
     ///
     /// # Errors
     ///
@@ -87,6 +88,7 @@ impl Contents {
     pub(crate) async fn fetch(
         &self,
         reference: &Reference,
+        directory: &RelPath,
         access: &Access,
     ) -> Result<Fetched, SourceError> {
         let _filling = self.shared.filling.read().await;
@@ -94,7 +96,10 @@ impl Contents {
             &self.registry,
             reference,
             access,
-            &Filter::Folders(self.folders.clone()),
+            &Filter::FoldersOf {
+                directory: directory.clone(),
+                folders: self.folders.clone(),
+            },
             Caps::BUNDLE,
             &self.store,
         )

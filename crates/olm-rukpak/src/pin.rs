@@ -10,6 +10,9 @@ pub(crate) fn digest(status: &BundleStatus) -> Option<Digest> {
         return text.parse().ok();
     }
     let image = status.resolved_source.as_ref()?.image.as_ref()?;
+    if image.directory.is_some() {
+        return None;
+    }
     let (_, digest) = image.reference.rsplit_once('@')?;
     digest.parse().ok()
 }
@@ -34,6 +37,10 @@ mod tests {
     #[case::of_an_image(
         json!({"resolvedSource": {"type": "image", "image": {"ref": format!("q.io/a@{}", hash('b'))}}}),
         Some(hash('b')))]
+    #[case::of_a_directory(
+        json!({"resolvedSource": {"type": "image", "image": {
+            "ref": format!("q.io/a@{}", hash('b')), "directory": "d"}}}),
+        None)]
     #[case::of_a_tag(json!({"resolvedSource": {"type": "image", "image": {"ref": "q.io/a:v1"}}}), None)]
     #[case::broken(json!({"contentDigest": "sha256:a"}), None)]
     #[case::nothing(json!({}), None)]

@@ -65,6 +65,19 @@ pub enum SourceError {
         /// The folders, with commas between them.
         folder: String,
     },
+    /// There is nothing in the wanted folders of a directory, or no such directory.
+    #[error(
+        "error unpacking image: image \"{image}\": its directory \"{directory}\" is not there or holds \
+         nothing at \"{folder}\""
+    )]
+    EmptyDirectory {
+        /// The image.
+        image: String,
+        /// The directory.
+        directory: String,
+        /// The folders below it, with commas between them.
+        folder: String,
+    },
     /// The layers together are larger than allowed.
     #[error(
         "error unpacking image: error getting image layers: the layers of image \"{image}\" have \
@@ -110,6 +123,7 @@ impl SourceError {
             Self::MissingLabel { .. }
             | Self::Label { .. }
             | Self::Empty { .. }
+            | Self::EmptyDirectory { .. }
             | Self::TooLarge { .. } => true,
             Self::Apply(source) => source.is_content(),
             Self::Descriptor(_)

@@ -13,7 +13,8 @@ use crate::pipe::{Reader, Writer, pipe};
 /// The label that names the folder of a catalog image that holds the catalog.
 pub const CATALOG_LABEL: &str = "operators.operatorframework.io.index.configs.v1";
 
-/// Which part of an image is wanted. One [`Store`] must always be given the same.
+/// Which part of an image is wanted. One [`Store`] must always be given the same, but for the
+/// directory of [`Filter::FoldersOf`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Filter {
@@ -23,12 +24,37 @@ pub enum Filter {
     FolderFromLabel(String),
     /// These folders, as far as the image has them; it must have one of them.
     Folders(Vec<RelPath>),
+    /// These folders of a directory of the image, as far as it has them; it must have one of them.
+    /// What is stored has them at their paths below the directory.
+    FoldersOf {
+        /// The directory; the root is the same as [`Filter::Folders`].
+        directory: RelPath,
+        /// The folders in it.
+        folders: Vec<RelPath>,
+    },
 }
 
 impl Filter {
     /// What a catalog image is unpacked with: the folder of [`CATALOG_LABEL`].
     pub fn catalog() -> Self {
         Self::FolderFromLabel(CATALOG_LABEL.to_owned())
+    }
+
+    /// What the content of an image is stored under: the image's own digest, unless another part of
+    /// the same image may be in the same store.
+    fn key(&self, image: &Digest) -> Digest {
+        match self.directory() {
+            None => image.clone(),
+            Some(directory) => Digest::of(format!("{image}\n{directory}").as_bytes()),
+        }
+    }
+
+    /// The directory that is to be the root, where that is not the image's own.
+    fn directory(&self) -> Option<&RelPath> {
+        match self {
+            Self::FoldersOf { directory, .. } if !directory.is_root() => Some(directory),
+            _ => None,
+        }
     }
 
     /// The filter for the layers, and the folders of which one must be there.
@@ -41,6 +67,12 @@ impl Filter {
             match self {
                 Self::All => return Ok((PathFilter::all(), Vec::new())),
                 Self::Folders(folders) => folders.clone(),
+                Self::FoldersOf { directory, folders } => {
+                    let full = folders
+                        .iter()
+                        .filter_map(|folder| directory.join(folder.as_str()).ok());
+                    return Ok((PathFilter::below(full), folders.clone()));
+                }
                 Self::FolderFromLabel(label) => {
                     let value = image.config.labels.get(label).ok_or_else(|| {
                         SourceError::MissingLabel {
@@ -67,7 +99,8 @@ impl Filter {
 pub struct Fetched {
     /// The reference by digest; of an index, by that of the index.
     pub resolved: Reference,
-    /// The same digest; the content is under it in the store.
+    /// What the content is under in the store: the same digest, or, of a directory of the image, one
+    /// made of both.
     pub digest: Digest,
     /// The content. A catalog's folder is at its full path in it.
     pub tree: DirTree,
@@ -97,6 +130,7 @@ pub async fn fetch(
         .await
         .map_err(SourceError::Descriptor)?;
     let resolved = reference.with_digest(digest.clone());
+    let digest = filter.key(&digest);
     let (store, key) = (into.clone(), digest.clone());
     if let Some(tree) = blocking(move || store.get(&key))
         .await?
@@ -119,7 +153,7 @@ pub async fn fetch(
         }
     })
     .await??
-    .map_err(|wanted| empty(reference, &wanted))?;
+    .map_err(|wanted| empty(reference, filter, &wanted))?;
     Ok(Fetched {
         resolved,
         digest,
@@ -174,7 +208,7 @@ pub async fn fetch_once(
         }
     })
     .await??
-    .map_err(|wanted| empty(reference, &wanted))
+    .map_err(|wanted| empty(reference, filter, &wanted))
 }
 
 /// Pulls the layers of an image one after the other and unpacks them as they come. Gives also the
@@ -223,7 +257,11 @@ async fn pull(
         applier = apply(applier, blob).await?;
     }
     tracing::debug!(image = %resolved, applied = ?applier.applied(), "image unpacked");
-    Ok((pending, wanted))
+    let Some(directory) = filter.directory().cloned() else {
+        return Ok((pending, wanted));
+    };
+    let below = blocking(move || pending.below(&directory)).await?;
+    Ok((below.map_err(SourceError::Store)?, wanted))
 }
 
 /// Whether one of the wanted folders is there.
@@ -244,11 +282,16 @@ fn holds_one(tree: &dyn Tree, folders: &[RelPath]) -> Result<bool, TreeError> {
     Ok(false)
 }
 
-fn empty(reference: &Reference, wanted: &[RelPath]) -> SourceError {
+fn empty(reference: &Reference, filter: &Filter, wanted: &[RelPath]) -> SourceError {
     let folders: Vec<_> = wanted.iter().map(RelPath::as_str).collect();
-    SourceError::Empty {
-        image: reference.to_string(),
-        folder: folders.join(", "),
+    let (image, folder) = (reference.to_string(), folders.join(", "));
+    match filter.directory() {
+        None => SourceError::Empty { image, folder },
+        Some(directory) => SourceError::EmptyDirectory {
+            image,
+            directory: directory.to_string(),
+            folder,
+        },
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! | Source | What pins it | Stored under |
 //! |---|---|---|
-//! | [`image`] | the digest of manifest or index | that digest |
+//! | [`image`] | the digest of manifest or index | that digest; of a directory of an image, one made of both |
 //! | [`git`] | the commit | the digest of its files |
 //! | [`http`] | the digest of its files | that digest |
 //! | [`store_files`] (ConfigMaps, uploads) | the digest of its files | that digest |

@@ -209,6 +209,85 @@ async fn everything_or_chosen_folders_may_be_unpacked() {
     assert_eq!(read(&some.tree, "bin/x"), None);
 }
 
+fn folders_of(directory: &str) -> Filter {
+    Filter::FoldersOf {
+        directory: RelPath::parse(directory).unwrap(),
+        folders: ["manifests", "metadata"]
+            .map(|text| RelPath::parse(text).unwrap())
+            .to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_directory_of_an_image_is_the_root_of_its_content() {
+    let fixture = Fixture::new().await;
+    let lower = layer(&[
+        ("opt/deploy/manifests/a", "1"),
+        ("opt/deploy/manifests/gone", ""),
+    ]);
+    let upper = layer(&[
+        ("opt/deploy/manifests/.wh.gone", ""),
+        ("opt/deploy/README", "2"),
+        ("manifests/b", "3"),
+    ]);
+    let image = fixture.put_image(None, vec![lower, upper]);
+    let (tag, part) = (fixture.tag(), folders_of("opt/deploy"));
+    let deploy = fixture.fetch(&tag, part).await.unwrap();
+    assert_eq!(read(&deploy.tree, "manifests/a").as_deref(), Some("1"));
+    for absent in [
+        "manifests/gone",
+        "README",
+        "manifests/b",
+        "opt/deploy/manifests/a",
+    ] {
+        assert_eq!(read(&deploy.tree, absent), None, "{absent}");
+    }
+    // It is not taken for the image, nor the image for it, and each is found again.
+    let whole = fixture.fetch(&fixture.tag(), folders_of("")).await.unwrap();
+    assert_eq!(read(&whole.tree, "manifests/b").as_deref(), Some("3"));
+    assert_eq!(whole.digest, image);
+    assert_ne!(deploy.digest, image);
+    assert_eq!(deploy.resolved, whole.resolved);
+    let pinned = fixture.tag().with_digest(image);
+    let before = fixture.content.requests.load(Ordering::SeqCst);
+    for (directory, digest) in [("", &whole.digest), ("opt/deploy", &deploy.digest)] {
+        let again = fixture.fetch(&pinned, folders_of(directory)).await.unwrap();
+        assert!(again.cached);
+        assert_eq!(again.digest, *digest);
+    }
+    assert_eq!(fixture.content.requests.load(Ordering::SeqCst), before);
+}
+
+#[rstest::rstest]
+#[case::absent("absent")]
+#[case::a_file("opt/file")]
+#[case::below_a_file("opt/file/below")]
+#[case::without_a_bundle("opt")]
+#[tokio::test]
+async fn a_directory_without_a_bundle_is_named(#[case] directory: &str) {
+    let fixture = Fixture::new().await;
+    let digest = fixture.put_image(
+        None,
+        vec![layer(&[
+            ("opt/file", ""),
+            ("opt/manifests.yaml", ""),
+            ("manifests/b", "3"),
+        ])],
+    );
+    let pinned = fixture.tag().with_digest(digest);
+    let error = fixture.fetch(&pinned, folders_of(directory)).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        error.report(),
+        format!(
+            "error unpacking image: image \"{pinned}\": its directory \"{directory}\" is not there or \
+             holds nothing at \"manifests, metadata\""
+        )
+    );
+    assert!(error.is_terminal(&pinned) && !error.is_terminal(&fixture.tag()));
+    assert!(olm_fs::names(fixture.store.root()).unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_missing_label_is_an_error_that_is_terminal_for_digests_only() {
     let fixture = Fixture::new().await;

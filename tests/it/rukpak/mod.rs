@@ -15,6 +15,7 @@ mod definitions;
 mod full_disk;
 mod git;
 mod health;
+mod image_directory;
 mod known_bundles;
 mod lost;
 mod mirrors;

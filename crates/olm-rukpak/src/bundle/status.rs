@@ -134,7 +134,7 @@ mod tests {
             kind: "image".to_owned(),
             image: Some(ImageSource {
                 reference: "a/b:v1".to_owned(),
-                pull_secret: None,
+                ..ImageSource::default()
             }),
             ..BundleSource::default()
         };

@@ -109,7 +109,7 @@ pub(crate) mod tests {
                             kind: "image".to_owned(),
                             image: Some(ImageSource {
                                 reference: "quay.io/example/bundle:v1".to_owned(),
-                                pull_secret: None,
+                                ..ImageSource::default()
                             }),
                             ..BundleSource::default()
                         },
@@ -148,6 +148,10 @@ pub(crate) mod tests {
     })]
     #[case::annotation(|template: &mut BundleTemplate| {
         metadata(template).annotations = Some(one("note", "1"));
+    })]
+    #[case::directory(|template: &mut BundleTemplate| {
+        let image = template.spec.source.image.as_mut();
+        image.unwrap().directory = Some("deploy".to_owned());
     })]
     #[case::spec(|template: &mut BundleTemplate| {
         template.spec.source.kind = "git".to_owned();

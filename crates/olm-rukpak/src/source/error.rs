@@ -29,6 +29,17 @@ pub(crate) enum FetchError {
         /// What is wrong with it.
         source: ReferenceError,
     },
+    /// The directory is not one of the image.
+    #[error(
+        "get subdirectory \"{directory}\" for image \"{image}\": directory can not start with '../' \
+         or '/'"
+    )]
+    DirectoryOutside {
+        /// The directory.
+        directory: String,
+        /// The image.
+        image: String,
+    },
     /// The credentials of the registry cannot be read.
     #[error(transparent)]
     PullSecret(#[from] PullSecretError),
@@ -84,7 +95,10 @@ impl FetchError {
     /// What metrics call it.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
-            Self::UnsupportedType(_) | Self::Unset(_) | Self::Reference { .. } => "InvalidSource",
+            Self::UnsupportedType(_)
+            | Self::Unset(_)
+            | Self::Reference { .. }
+            | Self::DirectoryOutside { .. } => "InvalidSource",
             Self::PullSecret(_) => "PullSecretFailed",
             Self::Secret(_) => "SecretFailed",
             Self::Image { .. }
@@ -107,6 +121,7 @@ impl FetchError {
             Self::UnsupportedType(_)
             | Self::Unset(_)
             | Self::Reference { .. }
+            | Self::DirectoryOutside { .. }
             | Self::NoGzip(_) => true,
             Self::Image { is_terminal, .. } => *is_terminal,
             Self::Git(error) => error.is_terminal(),

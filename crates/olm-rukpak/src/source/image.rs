@@ -19,16 +19,21 @@ impl Sources {
             reference: text.clone(),
             source,
         })?;
+        let within = image.directory.as_deref().unwrap_or_default();
+        let directory = olm_source::inside(within).ok_or_else(|| FetchError::DirectoryOutside {
+            directory: within.to_owned(),
+            image: image.reference.clone(),
+        })?;
         let secret = image.pull_secret.as_deref();
         let secret = PullSecret::read(&self.client, &self.namespace, secret).await?;
         let access = secret.access(&reference, true)?;
-        let fetched = self.contents.fetch(&reference, &access).await;
+        let fetched = self.contents.fetch(&reference, &directory, &access).await;
         let fetched = fetched.map_err(|source| FetchError::Image {
             is_terminal: source.is_terminal(&reference),
             source: Box::new(source),
         })?;
         Ok(Fetched {
-            resolved: resolved(fetched.resolved.to_string()),
+            resolved: resolved(fetched.resolved.to_string(), image.directory.clone()),
             digest: fetched.digest,
             tree: fetched.tree,
         })
@@ -37,12 +42,13 @@ impl Sources {
 
 /// The source of an image, with the tag replaced by what it resolved to. The pull secret is left
 /// out, as upstream does.
-pub(super) fn resolved(reference: String) -> BundleSource {
+fn resolved(reference: String, directory: Option<String>) -> BundleSource {
     BundleSource {
         kind: "image".to_owned(),
         image: Some(ImageSource {
             reference,
             pull_secret: None,
+            directory,
         }),
         ..BundleSource::default()
     }

@@ -35,10 +35,13 @@ pub(crate) fn create(spec: &BundleSpec, config_maps: &ConfigMaps) -> Option<Stri
         ))
     };
     match source.kind.as_str() {
-        "image" if source.image.is_none() => unset("image"),
+        "image" => match &source.image {
+            None => unset("image"),
+            Some(image) => directory("image", "image", image.directory.as_deref()),
+        },
         "git" => match &source.git {
             None => unset("git"),
-            Some(git) => git.directory.as_deref().and_then(git_directory),
+            Some(git) => directory("git", "repository", git.directory.as_deref()),
         },
         "configMaps" if source.config_maps.as_ref().is_none_or(Vec::is_empty) => {
             unset("configmaps")
@@ -50,11 +53,12 @@ pub(crate) fn create(spec: &BundleSpec, config_maps: &ConfigMaps) -> Option<Stri
     }
 }
 
-fn git_directory(directory: &str) -> Option<String> {
-    let begin = outside(directory)?;
+/// A directory may not lead out of the `whole` that it is in.
+fn directory(member: &str, whole: &str, directory: Option<&str>) -> Option<String> {
+    let begin = outside(directory?)?;
     Some(format!(
-        "bundle.spec.source.git.directory begins with \"{begin}\": directory must define path \
-         within the repository"
+        "bundle.spec.source.{member}.directory begins with \"{begin}\": directory must define path \
+         within the {whole}"
     ))
 }
 
@@ -116,6 +120,7 @@ fn normal(spec: &BundleSpec) -> BundleSpec {
     let source = &mut spec.source;
     if let Some(image) = &mut source.image {
         drop_empty(&mut image.pull_secret);
+        drop_empty(&mut image.directory);
     }
     if let Some(git) = &mut source.git {
         drop_empty(&mut git.directory);
@@ -193,6 +198,9 @@ mod tests {
     #[rstest]
     #[case::image(json!({"type": "image", "image": {"ref": "a"}}), None)]
     #[case::image_with_git(json!({"type": "image", "git": {"repository": "r", "ref": {}}}), Some(NO_IMAGE))]
+    #[case::image_directory(json!({"type": "image", "image": {"ref": "a", "directory": "./a/.."}}), None)]
+    #[case::image_up(json!({"type": "image", "image": {"ref": "a", "directory": "a/../.."}}),
+        Some(r#"bundle.spec.source.image.directory begins with "../": directory must define path within the image"#))]
     #[case::git_with_image(json!({"type": "git", "image": {"ref": "a"}}), Some(NO_GIT))]
     #[case::git(git("./dev/../deploy"), None)]
     #[case::git_short(git("a"), None)]
@@ -225,6 +233,8 @@ mod tests {
     #[rstest]
     #[case::same(json!({"type": "image", "image": {"ref": "a"}}), json!({"type": "image", "image": {"ref": "a"}}), true)]
     #[case::other_reference(json!({"type": "image", "image": {"ref": "a"}}), json!({"type": "image", "image": {"ref": "b"}}), false)]
+    #[case::other_directory(json!({"type": "image", "image": {"ref": "a"}}), json!({"type": "image", "image": {"ref": "a", "directory": "b"}}), false)]
+    #[case::empty_directory(json!({"type": "image", "image": {"ref": "a"}}), json!({"type": "image", "image": {"ref": "a", "directory": ""}}), true)]
     #[case::empty_secret(json!({"type": "image", "image": {"ref": "a"}}), json!({"type": "image", "image": {"ref": "a", "pullSecret": ""}}), true)]
     #[case::empty_auth(git(""), json!({"type": "git", "git": {"repository": "r", "ref": {"tag": "v1", "branch": ""},
         "auth": {"secret": {"name": ""}, "insecureSkipVerify": false}}}), true)]
