@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 pub(super) const ROUND: usize = 4;
 
 /// A bundle that is tried.
+#[derive(Clone)]
 pub(super) struct Case {
     pub(super) bundle: String,
     pub(super) files: MemoryTree,
@@ -32,9 +33,9 @@ const ALL_NAMESPACES: &[&str] = &[
 ];
 
 impl Case {
-    /// Every bundle of the data, where there is one, and two of the project's own.
-    pub(super) fn all() -> Result<Vec<Self>> {
-        let mut cases = Self::own();
+    /// Every bundle of the data, where there is one, in the modes that `choice` takes.
+    pub(super) fn real(choice: Modes) -> Result<Vec<Self>> {
+        let mut cases = Vec::new();
         let Some(data) = content::data()? else {
             return Ok(cases);
         };
@@ -55,7 +56,7 @@ impl Case {
                 continue;
             }
             let files = content::files(&data.join("bundles").join(bundle))?;
-            for (mode, outcome) in trials(&files, *outcome) {
+            for (mode, outcome) in trials(&files, *outcome, choice) {
                 cases.push(Self {
                     bundle: (*bundle).to_owned(),
                     files: files.clone(),
@@ -87,6 +88,7 @@ impl Case {
         }
     }
 
+    /// Two bundles of the project's own.
     pub(super) fn own() -> Vec<Self> {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "metrics"},
             "spec": {"ports": [{"port": 70_000}]}});
@@ -150,9 +152,30 @@ impl Case {
     }
 }
 
-/// The modes that a bundle is tried in: the first that it supports where it can be unpacked at all,
-/// each with `OLM_TEST_CORPUS=all` (minutes), and none where it is told that one has to be chosen.
-fn trials(files: &MemoryTree, outcome: Outcome) -> Vec<(Option<InstallMode>, Outcome)> {
+/// Which of the modes that a bundle supports it is tried in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Modes {
+    First,
+    All,
+}
+
+impl Modes {
+    /// All with `OLM_TEST_CORPUS=all` (minutes), else the first.
+    pub(super) fn chosen() -> Self {
+        match std::env::var_os("OLM_TEST_CORPUS") {
+            Some(corpus) if corpus == "all" => Self::All,
+            _ => Self::First,
+        }
+    }
+}
+
+/// The modes that a bundle is tried in where it can be unpacked at all, and none where it is told
+/// that one has to be chosen.
+fn trials(
+    files: &MemoryTree,
+    outcome: Outcome,
+    choice: Modes,
+) -> Vec<(Option<InstallMode>, Outcome)> {
     let Ok(modes) = registry_v1::load(files).map(|bundle| bundle.install_modes()) else {
         return vec![(None, outcome)];
     };
@@ -167,27 +190,29 @@ fn trials(files: &MemoryTree, outcome: Outcome) -> Vec<(Option<InstallMode>, Out
         // One that nobody defined (the data has a misspelt one) cannot be chosen.
         !matches!(mode, InstallMode::Unknown(_))
     });
-    let all = std::env::var_os("OLM_TEST_CORPUS").is_some_and(|corpus| corpus == "all");
-    let most = if all { usize::MAX } else { 1 };
+    let most = match choice {
+        Modes::First => 1,
+        Modes::All => usize::MAX,
+    };
     trials.extend(tried.take(most).map(|mode| (Some(mode), outcome)));
     trials
 }
 
-/// Rounds of cases that can be tried at a time.
-pub(super) fn rounds(mut cases: Vec<Case>) -> Vec<Vec<Case>> {
+/// Rounds of what can be tried at a time.
+pub(super) fn rounds<T>(mut trials: Vec<T>, go_together: impl Fn(&T, &T) -> bool) -> Vec<Vec<T>> {
     let mut rounds = Vec::new();
-    while !cases.is_empty() {
-        let mut round: Vec<Case> = Vec::new();
+    while !trials.is_empty() {
+        let mut round: Vec<T> = Vec::new();
         let mut later = Vec::new();
-        for case in cases {
-            if round.len() < ROUND && round.iter().all(|other| other.goes_with(&case)) {
-                round.push(case);
+        for trial in trials {
+            if round.len() < ROUND && round.iter().all(|other| go_together(other, &trial)) {
+                round.push(trial);
             } else {
-                later.push(case);
+                later.push(trial);
             }
         }
         rounds.push(round);
-        cases = later;
+        trials = later;
     }
     rounds
 }

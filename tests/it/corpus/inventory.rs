@@ -22,7 +22,8 @@ pub(super) fn identity(object: &InventoryObject) -> [String; 4] {
     ]
 }
 
-/// Group, kind, namespace and name of everything that a bundle is rendered to.
+/// Group, kind, namespace and name of everything that a bundle is rendered to, and of the Secrets
+/// that its webhooks are served with.
 pub(super) fn rendered(files: &MemoryTree, config: &Value) -> Result<BTreeSet<[String; 4]>> {
     let bundle = registry_v1::load(files)?;
     let options = RenderOptions {
@@ -31,6 +32,10 @@ pub(super) fn rendered(files: &MemoryTree, config: &Value) -> Result<BTreeSet<[S
     };
     let rendered = registry_v1::render(&bundle, &options)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let secrets = rendered.certificates.iter().map(|certificate| {
+        let (namespace, name) = (certificate.namespace.clone(), certificate.secret.clone());
+        [String::new(), "Secret".to_owned(), namespace, name]
+    });
     Ok(rendered
         .objects
         .iter()
@@ -46,5 +51,6 @@ pub(super) fn rendered(files: &MemoryTree, config: &Value) -> Result<BTreeSet<[S
                 text(&object["metadata"]["name"]),
             ]
         })
+        .chain(secrets)
         .collect())
 }

@@ -201,6 +201,41 @@ pub(crate) const REAL: &[(&str, Outcome)] = &[
     ("victoriametrics-operator/0.22.0", Installs),
 ];
 
+/// An upgrade that is refused.
+pub(crate) struct Upgrade {
+    /// What would come after the version before.
+    pub(crate) bundle: &'static str,
+    /// Parts of the reason while it is not said that custom resources may be lost.
+    pub(crate) loses: &'static [&'static str],
+    /// Parts of the reason of the API server even then; none for an upgrade that works then.
+    pub(crate) refused: &'static [&'static str],
+}
+
+/// Every upgrade of the data that is not just done.
+pub(crate) const UPGRADES: &[Upgrade] = &[
+    Upgrade {
+        bundle: "group-sync-operator/0.0.29",
+        loses: &[
+            "existingFieldRemoval: removed field : v1alpha1.^.spec.providers.items.azure.url",
+            "v1alpha1: ^.spec.providers.items: required: new required fields : [name]",
+        ],
+        // The pods of its Deployment have another label: it would have to be removed first.
+        refused: &[
+            r#"Deployment.apps "group-sync-operator-controller-manager" is invalid: spec.selector"#,
+            "field is immutable",
+        ],
+    },
+    // Its schemas became stricter in hundreds of places.
+    Upgrade {
+        bundle: "prometheus/0.37.0",
+        loses: &[
+            "existingFieldRemoval: removed field : v1.^.spec.podMetadata.clusterName",
+            "to upgrade although custom resources may be lost or refused, set spec.crdUpgradeSafety to None",
+        ],
+        refused: &[],
+    },
+];
+
 /// Packages whose bundles have an object in common besides their own package's other versions, or of
 /// which one brings what others are to lack.
 pub(crate) const SHARING: &[&[&str]] = &[
