@@ -1,7 +1,7 @@
 //! A small operator from which the tests make theirs.
 
 use olm_bundle::registry_v1::{
-    self, Bundle, CertificateProvider, Config, LoadError, RenderOptions,
+    self, Bundle, CertificateProvider, Config, LoadError, RenderOptions, Rendered,
 };
 use olm_tree::MemoryTree;
 use serde_json::{Value, json};
@@ -143,4 +143,30 @@ pub(crate) fn watching(targets: &[&str]) -> RenderOptions {
         config: Config::watching(targets.iter().map(|name| (*name).to_owned()).collect()),
         ..options(CertificateProvider::None)
     }
+}
+
+/// Kind, namespace and name of each object, in order.
+pub(crate) fn names(rendered: &Rendered) -> Vec<String> {
+    rendered
+        .objects
+        .iter()
+        .map(|object| {
+            let text = |path| object.pointer(path).and_then(Value::as_str).unwrap_or("-");
+            format!(
+                "{} {}/{}",
+                text("/kind"),
+                text("/metadata/namespace"),
+                text("/metadata/name")
+            )
+        })
+        .collect()
+}
+
+/// The first object of a kind.
+pub(crate) fn find<'a>(rendered: &'a Rendered, kind: &str) -> &'a Value {
+    rendered
+        .objects
+        .iter()
+        .find(|object| object["kind"] == kind)
+        .unwrap()
 }

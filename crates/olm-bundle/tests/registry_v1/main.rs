@@ -8,3 +8,4 @@ mod garbage;
 mod inspect;
 mod render;
 mod validate;
+mod webhooks;
