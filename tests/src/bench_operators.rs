@@ -28,7 +28,8 @@ use crate::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait, 
 
 const CONTROLLER: &str = "operator-controller";
 const OPERATORS: usize = 1_000;
-/// Versions of each package at first; each change of the catalog adds one.
+/// Versions of each package; each change of the catalog adds one and takes the oldest, so that the
+/// catalog does not grow and what grows belongs to the Operators.
 const VERSIONS: usize = 6;
 /// Changes of the catalog.
 const ROUNDS: usize = 3;
@@ -135,7 +136,10 @@ impl Bench {
         let mut tree = MemoryTree::default();
         for number in 0..OPERATORS {
             let path = format!("{}/catalog.json", crowd::name(number));
-            tree.insert(&path, crowd::numbered(number, versions))?;
+            tree.insert(
+                &path,
+                crowd::numbered(number, versions - VERSIONS..versions),
+            )?;
         }
         let image = format!("bench/crowd:v{versions}");
         let publisher = Publisher::new(&self.registry);

@@ -3,6 +3,8 @@
 //! They hold what resolving reads and nothing else: chains of versions, an API each, and a
 //! requirement in one package of fourteen, as in public catalogs. Their images are nowhere.
 
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
 /// A version of a package, and its properties besides that.
@@ -43,9 +45,9 @@ pub fn name(number: usize) -> String {
     format!("crowd-{number:04}")
 }
 
-/// The documents of the package of that number with versions 1.0.0, 1.1.0, ….
-pub fn numbered(number: usize, versions: usize) -> String {
-    let bundles: Vec<Bundle> = (0..versions)
+/// The documents of the package of that number with the versions 1.MINOR.0 of these minors.
+pub fn numbered(number: usize, minors: Range<usize>) -> String {
+    let bundles: Vec<Bundle> = minors
         .map(|minor| {
             let bundle = Bundle::new(&format!("1.{minor}.0"));
             match number.checked_sub(1) {

@@ -25,7 +25,7 @@ pub(crate) struct Api {
 }
 
 /// A bundle that a BundleDeployment is to hold, or holds.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Wanted {
     pub(crate) identity: BundleIdentity,
     pub(crate) media_type: Option<String>,

@@ -102,7 +102,7 @@ pub async fn run(args: Args) -> Result<(), ProcessError> {
 
     let (deployments, deployment_changes) =
         Watch::<BundleDeployment>::all(clients.streaming.clone())
-            .slimmed(watches::without_inventory)
+            .slimmed(watches::slim)
             .cached();
     let (bundles, bundle_changes) = Watch::<Bundle>::all(clients.streaming.clone()).cached();
     let (events, short) = (process.events(), clients.short.clone());

@@ -12,8 +12,12 @@ use tokio::sync::watch;
 use crate::decide::Decisions;
 use crate::deployment;
 
-/// Drops what was applied, which is most of a BundleDeployment and is rukpak's own.
-pub(crate) fn without_inventory(arrived: &mut BundleDeployment) {
+/// Drops what nobody here reads of a BundleDeployment: what was applied, which is most of it, and
+/// what was handed over beside the bundle. A pass asks the API server for what it compares.
+pub(crate) fn slim(arrived: &mut BundleDeployment) {
+    arrived.metadata.managed_fields = None;
+    arrived.spec.config = None;
+    arrived.spec.template.metadata = None;
     if let Some(status) = &mut arrived.status {
         status.inventory = None;
     }

@@ -1,6 +1,6 @@
 //! Events on objects, for people. They never fail a pass.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,11 +25,20 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub struct Events {
     client: Client,
     reporter: Reporter,
-    recorders: Arc<Mutex<HashMap<String, (String, Recorder)>>>,
+    remembered: Arc<Mutex<Remembered<Recorder>>>,
 }
 
-/// Kinds of events on objects whose last note is remembered; above that the memory starts anew.
-const MAX_REMEMBERED: usize = 4_096;
+/// Kinds of events on objects that are remembered, the newest ones. What is repeated mostly is so at
+/// once; each takes several KiB, so that one for every object would be most of what is known of it.
+const MAX_REMEMBERED: usize = 64;
+
+/// What was published, to tell repetitions; `R` counts those of one note.
+struct Remembered<R> {
+    /// The last note and who counts it, by object and kind of event.
+    recorders: HashMap<String, (String, R)>,
+    /// The keys, oldest first.
+    order: VecDeque<String>,
+}
 
 impl Events {
     /// `controller` is the component's name, `instance` tells its replicas apart.
@@ -41,7 +50,7 @@ impl Events {
         Self {
             client,
             reporter,
-            recorders: Arc::default(),
+            remembered: Arc::default(),
         }
     }
 
@@ -85,15 +94,37 @@ impl Events {
     fn recorder(&self, uid: &str, event: &Event) -> Recorder {
         let key = format!("{uid} {:?} {} {}", event.type_, event.reason, event.action);
         let note = event.note.clone().unwrap_or_default();
-        let mut recorders = self
-            .recorders
+        let mut remembered = self
+            .remembered
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if recorders.len() >= MAX_REMEMBERED {
-            recorders.clear();
-        }
         let fresh = || Recorder::new(self.client.clone(), self.reporter.clone());
-        let (last, recorder) = recorders
+        remembered.recorder(key, note, fresh)
+    }
+}
+
+impl<R> Default for Remembered<R> {
+    fn default() -> Self {
+        Self {
+            recorders: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<R: Clone> Remembered<R> {
+    /// The recorder that counts what `key` and `note` say; `fresh` makes one.
+    fn recorder(&mut self, key: String, note: String, fresh: impl Fn() -> R) -> R {
+        if !self.recorders.contains_key(&key) {
+            if self.order.len() >= MAX_REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.recorders.remove(&oldest);
+            }
+            self.order.push_back(key.clone());
+        }
+        let (last, recorder) = self
+            .recorders
             .entry(key)
             .or_insert_with(|| (note.clone(), fresh()));
         if *last != note {
@@ -138,5 +169,26 @@ mod tests {
         assert!(made.note.as_ref().unwrap().len() <= 1024);
         assert!(made.note.unwrap().ends_with("ü..."));
         assert_eq!(event(EventType::Normal, "R", "A", "").note, None);
+    }
+
+    #[test]
+    fn the_newest_are_counted_and_the_oldest_forgotten() {
+        let mut remembered = Remembered::default();
+        let made = std::cell::Cell::new(0);
+        let mut ask = |key: usize, note: &str| {
+            let fresh = || {
+                made.set(made.get() + 1);
+                made.get()
+            };
+            remembered.recorder(key.to_string(), note.to_owned(), fresh)
+        };
+        assert_eq!([ask(0, "a"), ask(0, "a"), ask(0, "b")], [1, 1, 2]);
+        for key in 1..=MAX_REMEMBERED {
+            assert_eq!(ask(key, "a"), key + 2);
+        }
+        assert_eq!(ask(MAX_REMEMBERED, "a"), MAX_REMEMBERED + 2);
+        assert_eq!(ask(0, "b"), MAX_REMEMBERED + 3);
+        assert_eq!(remembered.order.len(), MAX_REMEMBERED);
+        assert_eq!(remembered.recorders.len(), MAX_REMEMBERED);
     }
 }

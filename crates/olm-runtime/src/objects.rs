@@ -305,7 +305,7 @@ impl<K: Watchable> Debug for Watch<K> {
 pub(crate) fn strip<K: Resource>(object: &mut K) {
     let meta = object.meta_mut();
     let managers = meta.managed_fields.take().into_iter().flatten();
-    let managers: Vec<ManagedFieldsEntry> = managers
+    let mut managers: Vec<ManagedFieldsEntry> = managers
         .filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty())
         .take(MAX_MANAGERS)
         .map(|entry| ManagedFieldsEntry {
@@ -314,6 +314,8 @@ pub(crate) fn strip<K: Resource>(object: &mut K) {
             ..ManagedFieldsEntry::default()
         })
         .collect();
+    // Room for four is taken at first, and most objects have one.
+    managers.shrink_to_fit();
     meta.managed_fields = (!managers.is_empty()).then_some(managers);
 }
 

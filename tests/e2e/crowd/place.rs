@@ -108,7 +108,7 @@ impl Crowd {
             let name = crowd::name(number);
             let file = match but.iter().find(|(other, _)| *other == name) {
                 Some((_, bundles)) => crowd::package(&name, bundles),
-                None => crowd::numbered(number, versions),
+                None => crowd::numbered(number, 0..versions),
             };
             tree.insert(&format!("{name}/catalog.json"), file)?;
         }

@@ -81,7 +81,7 @@ impl<'a> Group<'a> {
                 _ => aside(self.cluster, seen).answer,
             };
             let mut decision = decision(seen, answer);
-            if let Some(Ok(answer)) = self.solved.answers.get(&wish.name) {
+            if let Some(Ok(answer)) = self.solved.answer(&wish.name) {
                 decision.held_back.clone_from(&answer.held_back);
             }
             decision
@@ -180,7 +180,7 @@ impl<'a> Group<'a> {
             let kept = keep(seen, wish).filter(|_| answer != Answer::NotYet);
             return kept.unwrap_or(answer);
         }
-        match self.solved.answers.get(&wish.name) {
+        match self.solved.answer(&wish.name) {
             // What runs stays; that nobody offers its package any more is told.
             Some(Ok(answer))
                 if answer.bundle.catalog == INSTALLED_CATALOG

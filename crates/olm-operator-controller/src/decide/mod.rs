@@ -27,7 +27,7 @@ use olm_resolver::{Catalog, EdgeMode, Facts, Interactions};
 use crate::catalogs::{Snapshot, Unread};
 use crate::deployment::{self, Wanted};
 use deprecation::Deprecations;
-use solve::{Asked, Solved, solve};
+use solve::{Asked, Print, Solved, solve};
 use there::{Basis, There};
 pub(crate) use wish::progress_deadline;
 use wish::{Invalid, Wish};
@@ -98,7 +98,9 @@ pub(crate) struct Decider {
     /// The catalogs and facts that what is remembered rests on.
     known: Option<(Arc<Snapshot>, Arc<Facts>)>,
     interactions: Arc<Interactions>,
-    solved: BTreeMap<Together, (Asked, Arc<Solved>)>,
+    /// What was answered in each group, and the print of what was asked, which is several times
+    /// larger.
+    solved: BTreeMap<Together, (Option<Print>, Arc<Solved>)>,
 }
 
 /// What is solved together.
@@ -141,8 +143,9 @@ impl Decider {
         let mut decisions = Decisions::new();
         let mut solved = BTreeMap::new();
         for (group, (asked, members)) in groups {
+            let print = asked.print();
             let answers = match self.solved.remove(&group) {
-                Some((before, answers)) if before == asked => answers,
+                Some((before, answers)) if before.is_some() && before == print => answers,
                 _ => Arc::new(solve(&asked, &models, cluster.mode, &cluster.facts)),
             };
             let story = answer::Group {
@@ -153,7 +156,7 @@ impl Decider {
                 solved: &answers,
             };
             decisions.extend(story.decisions());
-            solved.insert(group, (asked, answers));
+            solved.insert(group, (print, answers));
         }
         self.solved = solved;
         for (name, seen) in &seen {
@@ -177,11 +180,11 @@ impl Decider {
     }
 
     /// What is asked, by group, with the places of the wishes in each.
-    fn groups(
+    fn groups<'a>(
         &self,
-        wishes: &[Wish],
-        adopted: &[Wanted],
-    ) -> BTreeMap<Together, (Asked, Vec<usize>)> {
+        wishes: &'a [Wish],
+        adopted: &'a [Wanted],
+    ) -> BTreeMap<Together, (Asked<'a>, Vec<usize>)> {
         let mut interactions = (*self.interactions).clone();
         let running = wishes.iter().filter_map(|wish| wish.running.as_ref());
         for wanted in running.chain(adopted) {
@@ -193,18 +196,18 @@ impl Decider {
             Some(group) => Together::Group(group),
             None => Together::Alone(package.to_owned()),
         };
-        let mut groups: BTreeMap<Together, (Asked, Vec<usize>)> = BTreeMap::new();
+        let mut groups: BTreeMap<Together, (Asked<'a>, Vec<usize>)> = BTreeMap::new();
         for (place, wish) in wishes.iter().enumerate() {
             let group = group(&wish.spec.package_name);
             let (asked, places) = groups.entry(group).or_default();
-            asked.wishes.push(wish.clone());
+            asked.wishes.push(wish);
             places.push(place);
         }
         for wanted in adopted {
             let group = group(&wanted.identity.package);
             // What nobody asks about need not be solved.
             if let Some((asked, _)) = groups.get_mut(&group) {
-                asked.adopted.push(wanted.clone());
+                asked.adopted.push(wanted);
             }
         }
         groups

@@ -13,12 +13,13 @@ use olm_resolver::{Approval, Dependencies, Installed, Member, Policy, Refusal, R
 use olm_runtime::{DurationError, GoDuration};
 use olm_semver::Version;
 use olm_semver::masterminds::Constraint;
+use serde::Serialize;
 
 use crate::catalogs::Snapshot;
 use crate::deployment::Wanted;
 
 /// Everything of an Operator that its answer, and those of others, depend on.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Wish {
     pub(crate) name: String,
     pub(crate) created: i64,
