@@ -212,6 +212,40 @@ async fn a_bundle_for_a_newer_cluster_is_passed_over_and_refused_where_it_is_wan
 }
 
 #[tokio::test]
+async fn skips_and_ranges_are_edges_and_the_newest_wins() -> Result<()> {
+    let user = World::shared().await?.user().await?;
+    let versions = ["1.0.0", "1.0.1", "1.2.0", "2.0.0", "3.0.0"];
+    let mut ladder = package("ladder", &versions);
+    ladder.channels = vec![json!({
+        "schema": "olm.channel", "package": "ladder", "name": "stable", "entries": [
+            {"name": "ladder.v1.0.0"},
+            {"name": "ladder.v1.0.1", "replaces": "ladder.v1.0.0"},
+            {"name": "ladder.v1.2.0", "replaces": "ladder.v1.0.1", "skips": ["ladder.v1.0.0"]},
+            {"name": "ladder.v2.0.0", "skipRange": ">=1.0.0 <1.0.1"},
+            {"name": "ladder.v3.0.0", "skipRange": "<v3"},
+        ],
+    })];
+    user.publish("ladders", &[ladder]).await?;
+    let spec = |version: &str| json!({"packageName": "ladder", "version": version});
+    user.ask("ladder", spec("1.0.0")).await?;
+    user.installed("ladder", "1.0.0").await?;
+    // The newest that an edge leads to is two versions away, and what no edge leads to is newer.
+    user.ask("ladder", json!({"packageName": "ladder"})).await?;
+    user.installed("ladder", "2.0.0").await?;
+    user.ask("ladder", spec("3.0.0")).await?;
+    let text = "installed package ladder requires at least one of ladders-ladder-ladder.v2.0.0";
+    let refused = "Resolved=False/ResolutionFailed";
+    user.said("ladder", refused, Text::Has(&[text])).await?;
+    let mut back = spec("1.0.0");
+    back["upgradeConstraintPolicy"] = json!("Ignore");
+    user.ask("ladder", back).await?;
+    user.installed("ladder", "1.0.0").await?;
+    user.ask("ladder", spec("1.x")).await?;
+    user.installed("ladder", "1.2.0").await?;
+    user.remove(&["ladder"]).await
+}
+
+#[tokio::test]
 async fn a_name_that_no_deployment_can_have_is_refused() -> Result<()> {
     let user = World::shared().await?.user().await?;
     user.publish("long", &[package("long", &["1.0.0"])]).await?;
