@@ -14,6 +14,7 @@ mod crd_validator;
 mod definitions;
 mod full_disk;
 mod git;
+mod hands;
 mod health;
 mod image_directory;
 mod known_bundles;
