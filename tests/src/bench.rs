@@ -152,27 +152,13 @@ fn memory(suite: &Suite, when: &str) -> Result<()> {
     println!("\nresident memory {when} (and the peak so far), MiB:");
     let (mut now, mut peak) = (0.0, 0.0);
     for component in suite.components() {
-        let pid = suite
-            .process(&component)?
-            .pid()
-            .context("it does not run")?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let (resident, most) = (mebibytes(&status, "VmRSS:"), mebibytes(&status, "VmHWM:"));
-        println!("  {component:22} {resident:>6.1} ({most:.1})");
-        now += resident;
-        peak += most;
+        let memory = suite.process(&component)?.memory()?;
+        println!("  {component:22} {:>6.1} ({:.1})", memory.now, memory.peak);
+        now += memory.now;
+        peak += memory.peak;
     }
     println!("  {:22} {now:>6.1} ({peak:.1})", "all");
     Ok(())
-}
-
-fn mebibytes(status: &str, key: &str) -> f64 {
-    let kibibytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix(key))
-        .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|number| number.parse::<u32>().ok());
-    f64::from(kibibytes.unwrap_or_default()) / 1024.0
 }
 
 fn sizes(suite: &Suite) -> Result<()> {

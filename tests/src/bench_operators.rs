@@ -7,7 +7,6 @@
 #![allow(clippy::print_stdout, reason = "it prints what it measured")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,8 +22,11 @@ use serde_json::json;
 
 use crate::api_proxy::ApiProxy;
 use crate::publish::Publisher;
+use crate::usage::Memory;
 use crate::wait::has_condition;
-use crate::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, Wait, crowd, scratch};
+use crate::{
+    ControlPlane, Process, Registry, RegistryOptions, Suite, SuiteOptions, Wait, crowd, scratch,
+};
 
 const CONTROLLER: &str = "operator-controller";
 const OPERATORS: usize = 1_000;
@@ -58,10 +60,10 @@ pub async fn run() -> Result<()> {
     let bench = Bench::start().await?;
     bench.publish(VERSIONS).await?;
     tokio::time::sleep(SETTLE).await;
-    let without = bench.memory()?;
+    let without = bench.process()?.memory()?;
     println!(
-        "  with the catalog and no Operator: {without:.0} KiB resident, {:.0} of them its own",
-        bench.own_memory()?
+        "  with the catalog and no Operator: {:.1} MiB resident, {:.1} of them its own",
+        without.now, without.own
     );
     let started = Instant::now();
     bench.ask().await?;
@@ -77,12 +79,12 @@ pub async fn run() -> Result<()> {
     bench.print_memory("decided", without)?;
     for round in 1..=ROUNDS {
         let reference = bench.reference(round).await?;
-        let (written, computed) = (bench.proxy.writes().len(), bench.cpu()?);
+        let (written, computed) = (bench.proxy.writes().len(), bench.process()?.processor()?);
         let (served, decided) = bench.change(VERSIONS + round).await?;
         bench.quiet().await?;
         let follows = decided.saturating_sub(served).as_secs_f64();
         let written = bench.proxy.writes().len() - written;
-        let computed = bench.cpu()?.saturating_sub(computed);
+        let computed = bench.process()?.processor()?.saturating_sub(computed);
         println!(
             "  catalog change {round}: all decided {:.1} s after it was asked for, {:.1} s after it was \
              served (goal 30), with {written} writes and {:.1} s of a core; {:.1} s to read {OPERATORS} \
@@ -276,9 +278,9 @@ impl Bench {
     /// Watches what the process does with nothing to do.
     async fn rest(&self) -> Result<()> {
         self.proxy.count();
-        let before = self.cpu()?;
+        let before = self.process()?.processor()?;
         tokio::time::sleep(REST).await;
-        let used = self.cpu()?.saturating_sub(before);
+        let used = self.process()?.processor()?.saturating_sub(before);
         let writes = self.proxy.writes();
         let mut passing = self.proxy.passing();
         let sent = passing.len();
@@ -299,47 +301,16 @@ impl Bench {
         Ok(())
     }
 
-    fn print_memory(&self, when: &str, without: f64) -> Result<()> {
-        let now = self.memory()?;
+    fn print_memory(&self, when: &str, without: Memory) -> Result<()> {
+        let now = self.process()?.memory()?.now;
         println!(
-            "  {when}: {now:.0} KiB resident, {:.1} for each Operator (goal 16)",
-            (now - without) / f64::from(u32::try_from(OPERATORS)?)
+            "  {when}: {now:.1} MiB resident, {:.1} KiB for each Operator (goal 16)",
+            (now - without.now) * 1024.0 / f64::from(u32::try_from(OPERATORS)?)
         );
         Ok(())
     }
 
-    /// Resident memory, in KiB.
-    fn memory(&self) -> Result<f64> {
-        self.status("VmRSS:")
-    }
-
-    /// The part of it that is no file, in KiB.
-    fn own_memory(&self) -> Result<f64> {
-        self.status("RssAnon:")
-    }
-
-    fn status(&self, key: &str) -> Result<f64> {
-        let text = std::fs::read_to_string(self.process_file("status")?)?;
-        let line = text.lines().find_map(|line| line.strip_prefix(key));
-        let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
-        Ok(f64::from(number.with_context(|| format!("no {key}"))?))
-    }
-
-    /// The time that the process has computed, to a hundredth of a second (proc(5), `stat`).
-    fn cpu(&self) -> Result<Duration> {
-        let text = std::fs::read_to_string(self.process_file("stat")?)?;
-        // What comes after the name, which may hold anything, begins with the third field.
-        let rest = text.rsplit(')').next().unwrap_or_default();
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at - 3)?.parse::<u64>().ok();
-        let (user, system) = ticks(14).zip(ticks(15)).context("no times in `stat`")?;
-        Ok(Duration::from_millis((user + system) * 10))
-    }
-
-    fn process_file(&self, file: &str) -> Result<PathBuf> {
-        let process = self.suite.process(CONTROLLER)?;
-        process.check()?;
-        let pid = process.pid().context("it does not run")?;
-        Ok(PathBuf::from(format!("/proc/{pid}/{file}")))
+    fn process(&self) -> Result<&Process> {
+        self.suite.process(CONTROLLER)
     }
 }

@@ -73,6 +73,7 @@ pub mod scratch;
 mod servers;
 pub mod snapshot;
 pub mod suite;
+pub mod usage;
 pub mod wait;
 
 pub use chart::{Chart, Rendered};

@@ -197,16 +197,6 @@ impl Process {
     pub fn log_tail(&self, lines: usize) -> String {
         tail(&read_end(&self.log).unwrap_or_default(), lines)
     }
-
-    /// Resident memory in bytes (`VmRSS`) while it runs.
-    pub fn resident_memory(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kibibytes * 1024)
-    }
 }
 
 impl Drop for Process {

@@ -9,12 +9,12 @@ mod bare;
 mod serving;
 mod unpack;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::catalogd::{CATALOGD, Catalogd};
+use crate::usage::Memory;
 
 pub use self::bare::bare;
 
@@ -93,42 +93,8 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn process_file(catalogd: &Catalogd, file: &str) -> Result<PathBuf> {
-    let process = catalogd.suite.process(CATALOGD)?;
-    process.check()?;
-    let pid = process.pid().context("catalogd does not run")?;
-    Ok(PathBuf::from(format!("/proc/{pid}/{file}")))
-}
-
-/// Lets the peak of the resident memory begin anew (proc(5), `clear_refs`).
-fn forget_peak(catalogd: &Catalogd) -> Result<()> {
-    Ok(std::fs::write(process_file(catalogd, "clear_refs")?, "5")?)
-}
-
-/// Resident memory of catalogd, in MiB.
-struct Memory {
-    now: f64,
-    peak: f64,
-    /// The part of it that is the process's own, and no file.
-    own: f64,
-}
-
-fn memory(catalogd: &Catalogd) -> Result<Memory> {
-    let status = std::fs::read_to_string(process_file(catalogd, "status")?)?;
-    let mebibytes = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
-        f64::from(number.unwrap_or_default()) / 1024.0
-    };
-    Ok(Memory {
-        now: mebibytes("VmRSS:"),
-        peak: mebibytes("VmHWM:"),
-        own: mebibytes("RssAnon:"),
-    })
-}
-
 fn print_memory(catalogd: &Catalogd, when: &str, goal: f64) -> Result<()> {
-    let Memory { now, own, .. } = memory(catalogd)?;
+    let Memory { now, own, .. } = catalogd.suite.process(CATALOGD)?.memory()?;
     println!("  {when}: {now:.1} MiB resident, {own:.1} of them its own (goal {goal})");
     Ok(())
 }

@@ -12,7 +12,7 @@ use olm_fs::{DirTree, Hasher, pack};
 use olm_tree::RelPath;
 use serde_json::json;
 
-use super::{BUNDLES, REST, SETTLE, forget_peak, median_of, megabytes, memory, print_memory};
+use super::{BUNDLES, REST, SETTLE, median_of, megabytes, print_memory};
 use crate::catalogd::{CATALOGD, Catalogd};
 use crate::process::executables;
 use crate::publish::Publisher;
@@ -87,20 +87,21 @@ pub(super) async fn unpack(
     let (reference, _) = publisher.catalog_tree(&image, &made.tree).await?;
     let (mut all_served, mut all_base, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let (mut peak, mut peak_compressed, mut size) = (0.0_f64, 0.0_f64, 0);
+    let process = catalogd.suite.process(CATALOGD)?;
     for round in 0..ROUNDS {
         if round > 0 {
             remove(catalogd, name).await?;
         }
         let before = inflate(&made.layer)?.0;
-        forget_peak(catalogd)?;
+        process.forget_peak()?;
         let served = serve(catalogd, http, name, &reference).await?;
-        peak = peak.max(memory(catalogd)?.peak);
+        peak = peak.max(process.memory()?.peak);
         let folder = catalogd.cache(CATALOGD).join("content");
         Wait::new("the content is compressed")
             .within(Duration::from_mins(2))
             .value(async || Ok(compressed(&folder).then_some(())))
             .await?;
-        peak_compressed = peak_compressed.max(memory(catalogd)?.peak);
+        peak_compressed = peak_compressed.max(process.memory()?.peak);
         let (after, bytes) = inflate(&made.layer)?;
         let base = (before + after) / 2;
         size = bytes;

@@ -34,8 +34,8 @@ pub(super) async fn refuse(rukpak: &Rukpak) -> Result<()> {
                 }},
             },
         }))?;
-        let rest = rukpak.memory()?.now;
-        rukpak.forget_peak()?;
+        let rest = rukpak.process()?.memory()?.now;
+        rukpak.process()?.forget_peak()?;
         let started = Instant::now();
         bundles.create(&PostParams::default(), &bundle).await?;
         Wait::new("the bomb is refused")
@@ -52,7 +52,7 @@ pub(super) async fn refuse(rukpak: &Rukpak) -> Result<()> {
             bomb.name,
             bomb.size() >> 10,
             milliseconds(time),
-            rukpak.memory()?.peak - rest,
+            rukpak.process()?.memory()?.peak - rest,
         );
         bundles.delete(bomb.name, &DeleteParams::default()).await?;
         Wait::new("the Bundle is gone")

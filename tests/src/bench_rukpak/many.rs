@@ -35,8 +35,8 @@ pub(super) async fn many(rukpak: &Rukpak) -> Result<()> {
     let client = rukpak.cluster.client().await?;
     let deployments = Api::<BundleDeployment>::all(client);
     let before = fixed_work();
-    rukpak.forget_peak()?;
-    let used = rukpak.processor()?;
+    rukpak.process()?.forget_peak()?;
+    let used = rukpak.process()?.processor()?;
     let started = Instant::now();
     stream::iter(0..DEPLOYMENTS)
         .map(|number| create(&deployments, number, &image))
@@ -64,7 +64,7 @@ pub(super) async fn many(rukpak: &Rukpak) -> Result<()> {
         .await?;
     let time = started.elapsed();
     let unit = (before + fixed_work()) / 2;
-    let memory = rukpak.memory()?;
+    let memory = rukpak.process()?.memory()?;
     println!(
         "  {DEPLOYMENTS} BundleDeployments of 5 objects: all healthy {:.1} s after the first (goal \
          {TIME_GOAL}; created within {:.1} s), ratio {:.0}; {:.1} s of processor; at the peak \
@@ -72,7 +72,11 @@ pub(super) async fn many(rukpak: &Rukpak) -> Result<()> {
         time.as_secs_f64(),
         applied.as_secs_f64(),
         time.as_secs_f64() / unit.as_secs_f64(),
-        rukpak.processor()?.saturating_sub(used).as_secs_f64(),
+        rukpak
+            .process()?
+            .processor()?
+            .saturating_sub(used)
+            .as_secs_f64(),
         memory.peak,
     );
     rest(rukpak).await
@@ -81,11 +85,15 @@ pub(super) async fn many(rukpak: &Rukpak) -> Result<()> {
 async fn rest(rukpak: &Rukpak) -> Result<()> {
     tokio::time::sleep(SETTLE).await;
     rukpak.proxy.count();
-    let used = rukpak.processor()?;
+    let used = rukpak.process()?.processor()?;
     let started = Instant::now();
     tokio::time::sleep(REST).await;
-    let share =
-        rukpak.processor()?.saturating_sub(used).as_secs_f64() / started.elapsed().as_secs_f64();
+    let share = rukpak
+        .process()?
+        .processor()?
+        .saturating_sub(used)
+        .as_secs_f64()
+        / started.elapsed().as_secs_f64();
     let writes = rukpak.proxy.writes();
     println!(
         "  at rest with them, {} s: {} writes but Leases and Events (goal 0), {:.2} % of a core \
@@ -93,7 +101,7 @@ async fn rest(rukpak: &Rukpak) -> Result<()> {
         REST.as_secs(),
         writes.len(),
         share * 100.0,
-        rukpak.memory()?.now,
+        rukpak.process()?.memory()?.now,
     );
     ensure!(writes.is_empty(), "written at rest: {writes:?}");
     Ok(())

@@ -12,13 +12,14 @@ mod unpacking;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::api_proxy::ApiProxy;
-use crate::{ControlPlane, Registry, RegistryOptions, Suite, SuiteOptions, content, scratch};
+use crate::{
+    ControlPlane, Process, Registry, RegistryOptions, Suite, SuiteOptions, content, scratch,
+};
 
 const RUKPAK: &str = "rukpak";
 /// Pause before memory is read as that of a process at rest.
@@ -49,7 +50,7 @@ pub async fn run() -> Result<()> {
     tokio::time::sleep(SETTLE).await;
     println!(
         "  at rest, with nothing to do: {:.1} MiB resident",
-        rukpak.memory()?.now
+        rukpak.process()?.memory()?.now
     );
     if let Some(data) = &data {
         unpacking::unpacking(&rukpak, data).await?;
@@ -79,47 +80,9 @@ impl Rukpak {
         })
     }
 
-    fn file(&self, name: &str) -> Result<PathBuf> {
-        let process = self.suite.process(RUKPAK)?;
-        process.check()?;
-        let pid = process.pid().context("rukpak does not run")?;
-        Ok(PathBuf::from(format!("/proc/{pid}/{name}")))
+    fn process(&self) -> Result<&Process> {
+        self.suite.process(RUKPAK)
     }
-
-    /// Lets the peak of the resident memory begin anew (proc(5), `clear_refs`).
-    fn forget_peak(&self) -> Result<()> {
-        Ok(std::fs::write(self.file("clear_refs")?, "5")?)
-    }
-
-    fn memory(&self) -> Result<Memory> {
-        let status = std::fs::read_to_string(self.file("status")?)?;
-        let mebibytes = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key));
-            let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u32>().ok());
-            f64::from(number.unwrap_or_default()) / 1024.0
-        };
-        Ok(Memory {
-            now: mebibytes("VmRSS:"),
-            peak: mebibytes("VmHWM:"),
-        })
-    }
-
-    /// The time on a processor so far (proc(5), `stat`; its unit is a hundredth of a second).
-    fn processor(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(self.file("stat")?)?;
-        let (_, fields) = stat
-            .rsplit_once(") ")
-            .context("an unknown form of `stat`")?;
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 10))
-    }
-}
-
-/// Resident memory, in MiB.
-struct Memory {
-    now: f64,
-    peak: f64,
 }
 
 /// Sorting a million numbers: the fixed piece of work.

@@ -33,13 +33,13 @@ pub(super) async fn unpacking(rukpak: &Rukpak, data: &Path) -> Result<()> {
         .bundle("bench/largest:v1", &files)
         .await?;
     let bundles = Api::<Bundle>::all(rukpak.cluster.client().await?);
-    let rest = rukpak.memory()?.now;
+    let rest = rukpak.process()?.memory()?.now;
     let (mut times, mut units, mut peak) = (Vec::new(), Vec::new(), 0.0_f64);
     for _ in 0..ROUNDS {
         units.push(fixed_work());
-        rukpak.forget_peak()?;
+        rukpak.process()?.forget_peak()?;
         times.push(unpack(rukpak, &bundles, &image).await?);
-        peak = peak.max(rukpak.memory()?.peak);
+        peak = peak.max(rukpak.process()?.memory()?.peak);
         bundles.delete("largest", &DeleteParams::default()).await?;
         Wait::new("the Bundle is gone")
             .within(PATIENCE)
