@@ -37,7 +37,7 @@ test-e2e: build ## Run the end-to-end tests on a real control plane
 
 .PHONY: test-crash
 test-crash: ## Kill controllers of a release build before and after each of their writes, instead of at some
-	$(CARGO) build --release --workspace --bins --exclude olm-tests
+	$(CARGO) build --release --workspace --bins --exclude olm-tests --exclude olm-fuzz
 	OLM_TEST_CRASH=full OLM_TEST_BIN_DIR=$(RELEASE) $(CARGO) test --package olm-tests --test e2e crash:: -- --nocapture
 
 .PHONY: lint
@@ -61,7 +61,7 @@ fuzz: ## Fuzz every parser of foreign bytes (SECONDS=600 for each target, TARGET
 
 .PHONY: bench
 bench: ## Measure times and memory of a release build on a real control plane
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release --workspace --bins --exclude olm-fuzz
 	$(CARGO) run --release --quiet --package olm-resolver --example measure
 	$(CARGO) run --release --quiet --package olm-tests --bin bench
 
