@@ -124,6 +124,11 @@ async fn only_selected_catalogs_answer() -> Result<()> {
     ensure!(wait::has_condition(&operator, "Stalled", "True"));
     health::is(&operator, "Degraded")?;
     assert_eq!(installed(&operator).as_deref(), Some("2.0.0"));
+    user.remove(&["metal"]).await?;
+    user.ask("metal", spec(json!({"matchLabels": {"tier": "lead"}})))
+        .await?;
+    let text = "no package \"metal\" found: no Catalog matches spec.catalogSelector";
+    user.refused("metal", text).await?;
     user.remove(&["metal"]).await
 }
 
@@ -151,6 +156,24 @@ async fn namespace_and_configuration_reach_the_bundle() -> Result<()> {
             .await?;
     }
     user.installed("tent", "1.0.0").await?;
+    // What cannot be followed does not become right by waiting, and what ran runs.
+    let mut wrong = spec("green");
+    wrong["config"]["colour"] = json!("blue");
+    user.ask("tent", wrong).await?;
+    let text = "invalid configuration: unknown field \"colour\"";
+    for row in ["Stalled=True/Blocked", "Progressing=False/Blocked"] {
+        let operator = user.said("tent", row, Text::Has(&[text])).await?;
+        ensure!(wait::has_condition(&operator, "Installed", "True"));
+        ensure!(wait::has_condition(&operator, "Ready", "False"));
+        assert_eq!(
+            message(&operator, "Ready"),
+            message(&operator, "Progressing")
+        );
+        health::is(&operator, "Degraded")?;
+    }
+    user.ask("tent", spec("green")).await?;
+    let operator = user.installed("tent", "1.0.0").await?;
+    ensure!(wait::condition(&operator, "Stalled").is_none());
     user.remove(&["tent"]).await
 }
 

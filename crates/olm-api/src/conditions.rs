@@ -67,7 +67,8 @@ pub mod operator {
     pub const ROLLING_OUT: &str = "RollingOut";
     /// Progressing: something is in the way, and will be tried again.
     pub const RETRYING: &str = "Retrying";
-    /// Progressing: nothing can be chosen until a spec or a catalog changes.
+    /// Progressing: nothing can be chosen, or the bundle that was chosen cannot be loaded, until a
+    /// spec or a catalog changes.
     pub const BLOCKED: &str = "Blocked";
     /// Progressing: the spec cannot be followed.
     pub const INVALID_CONFIGURATION: &str = "InvalidConfiguration";

@@ -288,8 +288,17 @@ pub(crate) fn condition<'a>(deployment: &'a BundleDeployment, kind: &str) -> Opt
 
 /// Whether the bundle that the BundleDeployment asks for is the one that is installed.
 pub(crate) fn is_installed(deployment: &BundleDeployment) -> bool {
-    active_bundle(deployment).is_some()
-        && condition(deployment, conditions::INSTALLED).is_some_and(|c| c.status == "True")
+    active_bundle(deployment).is_some() && is_settled(deployment)
+}
+
+/// Whether nothing but another request can help, as rukpak says.
+pub(crate) fn is_stalled(deployment: &BundleDeployment) -> bool {
+    condition(deployment, conditions::STALLED).is_some_and(|c| c.status == "True")
+}
+
+/// Whether what runs is as the BundleDeployment asks for it now, configuration and all.
+pub(crate) fn is_settled(deployment: &BundleDeployment) -> bool {
+    condition(deployment, conditions::INSTALLED).is_some_and(|c| c.status == "True")
 }
 
 /// Whether installing what the BundleDeployment asks for was tried and failed.

@@ -88,6 +88,9 @@ pub(crate) fn moving_to(next: &BundleIdentity, message: &str) -> String {
     format!("; moving to {} {}: {message}", next.package, next.version)
 }
 
+/// What is added to a refusal where the selector leaves no catalog that could answer.
+pub(crate) const NO_CATALOG_SELECTED: &str = ": no Catalog matches spec.catalogSelector";
+
 /// `Installed` when a BundleDeployment of the Operator's name belongs to someone else. Upstream
 /// takes it over.
 pub(crate) fn foreign_deployment(name: &str, owner: Option<&str>) -> String {

@@ -190,6 +190,15 @@ impl Findings {
         None
     }
 
+    /// Whether what was handed over cannot be followed as it stands.
+    fn is_stalled(&self) -> bool {
+        let handed_over = match &self.handover {
+            Handover::Done(deployment) => Some(deployment),
+            _ => None,
+        };
+        !self.suspended && handed_over.is_some_and(|found| deployment::is_stalled(found))
+    }
+
     /// Whether the bundle that was chosen is the one that runs.
     fn has_arrived(&self) -> bool {
         match (&self.resolution, &self.installed) {
@@ -220,7 +229,9 @@ pub(crate) fn verdicts(findings: &Findings) -> Vec<Verdict> {
     let is_stalled = match &findings.resolution {
         Resolution::InvalidSpec(_) => Some(&resolved),
         Resolution::Chosen(_) if findings.nameless => Some(&installed),
-        Resolution::Chosen(_) if findings.overdue.is_some() => Some(&progressing),
+        Resolution::Chosen(_) if findings.overdue.is_some() || findings.is_stalled() => {
+            Some(&progressing)
+        }
         _ => None,
     };
     if let Some(verdict) = is_stalled {
@@ -264,6 +275,17 @@ fn ready(findings: &Findings, resolved: &Verdict, installed: &Verdict) -> Verdic
         return Verdict {
             reason: reasons::INSTALLATION_STATUS_UNKNOWN,
             ..not_ready(installed)
+        };
+    }
+    if let Handover::Done(deployment) = &findings.handover
+        && !deployment::is_settled(deployment)
+    {
+        // The bundle is the one that runs, but not as it is asked for now.
+        return Verdict {
+            kind,
+            status: "False",
+            reason: reasons::INSTALLATION_STATUS_UNKNOWN,
+            message: trouble(deployment).unwrap_or_else(waiting),
         };
     }
     if let Handover::Done(deployment) = &findings.handover

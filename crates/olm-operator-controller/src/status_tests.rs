@@ -203,6 +203,19 @@ fn ready_means_that_what_was_chosen_runs() {
         ready(chosen(), handed_over("1.1.0", &[]), Some("1.0.0")),
         ("False", "InstallationStatusUnknown", false)
     );
+    // The same bundle, asked for in another way that is not there yet, or never will be.
+    assert_eq!(
+        ready(chosen(), handed_over("1.1.0", &[]), Some("1.1.0")),
+        ("False", "InstallationStatusUnknown", false)
+    );
+    let wrong = [
+        ("HasValidBundle", "False", "unknown field"),
+        ("Stalled", "True", "unknown field"),
+    ];
+    assert_eq!(
+        ready(chosen(), handed_over("1.1.0", &wrong), Some("1.1.0")),
+        ("False", "InstallationStatusUnknown", true)
+    );
     assert_eq!(
         ready(
             Resolution::Refused("no".to_owned()),

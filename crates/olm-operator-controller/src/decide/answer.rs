@@ -250,6 +250,9 @@ impl<'a> Group<'a> {
         };
         match found {
             Some((catalog, unread)) => unread_answer(&text, catalog, unread),
+            None if wish.catalogs.as_ref().is_some_and(Vec::is_empty) => {
+                Answer::Refused(text + messages::NO_CATALOG_SELECTED)
+            }
             None => Answer::Refused(text),
         }
     }

@@ -43,8 +43,11 @@ fn parts(findings: &Findings) -> (&'static str, &'static str, String) {
         Handover::Done(deployment) => {
             let trouble = trouble(deployment);
             match trouble {
+                Some(why) if deployment::is_stalled(deployment) => ("False", reasons::BLOCKED, why),
                 Some(why) if deployment::has_failed(deployment) => ("True", reasons::RETRYING, why),
-                None if findings.has_arrived() => arrived(findings),
+                None if findings.has_arrived() && deployment::is_settled(deployment) => {
+                    arrived(findings)
+                }
                 trouble if findings.failed.is_some() => {
                     let message = trouble.unwrap_or_else(waiting);
                     ("True", reasons::ROLLING_BACK, message)

@@ -4,19 +4,21 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentStatus, Inventory};
 use olm_api::conditions::{
-    DEFINITIONS_KEPT, HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, UNINSTALLING, deployment,
+    DEFINITIONS_KEPT, HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, STALLED, UNINSTALLING,
+    deployment,
 };
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
 
 /// The condition types that this controller writes.
-pub(crate) const OWNED: [&str; 6] = [
+pub(crate) const OWNED: [&str; 7] = [
     DEFINITIONS_KEPT,
     HAS_VALID_BUNDLE,
     HEALTHY,
     INSTALLED,
     READY,
+    STALLED,
     UNINSTALLING,
 ];
 
@@ -215,8 +217,25 @@ pub(crate) fn project(
     }
     let (ready, reason, message) = ready(&status.conditions, generation);
     let list = &mut status.conditions;
+    match stalled(list, generation).cloned() {
+        Some(why) => {
+            let (reason, message) = (&why.reason, &why.message);
+            conditions::set(list, STALLED, true, reason, message, generation, now);
+        }
+        None => {
+            conditions::remove(list, STALLED);
+        }
+    }
     conditions::set(list, READY, ready, &reason, &message, generation, now);
     status
+}
+
+/// What only a change of the BundleDeployment can help: its Bundle never changes, so that one which
+/// does not load as it is configured will not do so later.
+fn stalled(list: &[Condition], generation: Option<i64>) -> Option<&Condition> {
+    conditions::get(list, HAS_VALID_BUNDLE)
+        .filter(|valid| valid.status == "False" && valid.reason == deployment::BUNDLE_LOAD_FAILED)
+        .filter(|valid| valid.observed_generation == generation)
 }
 
 /// Whether what is asked for runs and works; if not, the first condition that says otherwise.
@@ -310,6 +329,35 @@ mod tests {
                 Some(2)
             )
         );
+    }
+
+    #[test]
+    fn what_only_a_change_can_help_is_stalled_until_there_is_one() {
+        let mut object = deployment("etcd");
+        let refused = Findings {
+            valid: Some(Said::no(deployment::BUNDLE_LOAD_FAILED, "unknown field")),
+            ..Findings::default()
+        };
+        let status = project(&object, &refused, at(1));
+        let (truth, reason, message, _) = row(&status, STALLED);
+        assert_eq!(truth, "True");
+        assert_eq!(
+            (reason.as_str(), message.as_str()),
+            ("BundleLoadFailed", "unknown field")
+        );
+        object.status = Some(status);
+        object.metadata.generation = Some(2);
+        for valid in [
+            Said::no(deployment::UNPACK_FAILED, "the registry is away"),
+            Said::yes(deployment::UNPACK_PENDING, "waiting"),
+        ] {
+            let findings = Findings {
+                valid: Some(valid),
+                ..Findings::default()
+            };
+            let status = project(&object, &findings, at(2));
+            assert!(conditions::get(&status.conditions, STALLED).is_none());
+        }
     }
 
     #[test]
