@@ -2,8 +2,9 @@
 # `make demo` and `make test` need Rust, Go, a C compiler, git, an OpenSSH client and make; they bring everything else themselves.
 
 CARGO ?= cargo
-# The image that `make images` builds and the chart runs by default.
+# The image that `make images` builds and `make deploy` runs.
 IMAGE ?= ghcr.io/olm-rs/olm-rs:0.1.0
+IMAGE_TAG = $(lastword $(subst :, ,$(IMAGE)))
 # Where cargo puts the binaries of a release build.
 RELEASE = $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
@@ -71,7 +72,8 @@ images: ## Build the container image IMAGE
 
 .PHONY: deploy
 deploy: ## Install the suite in the current cluster with Helm
-	helm upgrade --install olm-rs charts/olm-rs --namespace olm-system --create-namespace
+	helm upgrade --install olm-rs charts/olm-rs --namespace olm-system --create-namespace \
+		--set image.repository=$(patsubst %:$(IMAGE_TAG),%,$(IMAGE)) --set image.tag=$(IMAGE_TAG)
 
 .PHONY: undeploy
 undeploy: ## Remove the suite from the current cluster; custom resource definitions stay

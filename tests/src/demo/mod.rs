@@ -60,17 +60,33 @@ pub async fn run(keep: bool) -> Result<()> {
         }
     }
     if keep {
-        println!(
-            "\nthe cluster stays up until Ctrl-C (its nodes are simulated: pods are Running, nothing runs \
-             in them):\n  export KUBECONFIG={}\n  alias kubectl={}",
-            cluster.kubeconfig().display(),
-            crate::assets::find(crate::assets::Tool::Kubectl)
-                .await?
-                .display()
-        );
+        tell_what_stays(&cluster, &registry, &suite).await?;
         tokio::signal::ctrl_c().await?;
     }
     outcome
+}
+
+/// What is needed to go on with the cluster by hand.
+async fn tell_what_stays(cluster: &ControlPlane, registry: &Registry, suite: &Suite) -> Result<()> {
+    let scenario = Scenario::load()?;
+    println!(
+        "\nthe cluster stays up until Ctrl-C (its nodes are simulated: pods are Running, nothing runs in \
+         them; the suite's Deployments have no pods, and a process of the suite that ends stays away):"
+    );
+    println!("  export KUBECONFIG={}", cluster.kubeconfig().display());
+    let kubectl = crate::assets::find(crate::assets::Tool::Kubectl).await?;
+    println!("  alias kubectl={}", kubectl.display());
+    let olmctl = crate::process::executables()?.join("olmctl");
+    println!("  alias olmctl={}", olmctl.display());
+    println!(
+        "the catalog `demo` has {} and {}; the registry is http://{}, and rukpak takes uploads and serves \
+         content at https://{}",
+        scenario.base.name,
+        scenario.dependant.name,
+        registry.host(),
+        suite.address("rukpak", 8443)?,
+    );
+    Ok(())
 }
 
 struct Demo<'a> {
