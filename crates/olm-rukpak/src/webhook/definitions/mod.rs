@@ -17,7 +17,7 @@ use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{Request as ApiRequest, Resource as _};
 use olm_api::annotations::SAFE_CRD_UPGRADE_VALIDATION;
 use olm_runtime::Chain;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::rules::{Definition, Look};
 use self::schema::Schemas;
@@ -114,7 +114,7 @@ async fn look_through(client: &Client, old: &Definition, look: Look) -> Result<(
             params = params.continue_token(&page);
         }
         let request = path.list(&params).map_err(|error| failed(&error))?;
-        let mut list: Value = match client.request(request).await {
+        let mut list: Map<String, Value> = match client.request(request).await {
             Ok(list) => list,
             Err(kube::Error::Api(status))
                 if status.code == 403 && tokio::time::Instant::now() < permitted_by =>
@@ -124,11 +124,11 @@ async fn look_through(client: &Client, old: &Definition, look: Look) -> Result<(
             }
             Err(error) => return Err(failed(&error)),
         };
-        page = list["metadata"]["continue"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let items = list["items"].take();
+        let next = list
+            .get("metadata")
+            .and_then(|meta| meta["continue"].as_str());
+        page = next.unwrap_or_default().to_owned();
+        let items = list.remove("items").unwrap_or_default();
         let schemas = Arc::clone(&schemas);
         let name = old.name.clone();
         let looked = tokio::task::spawn_blocking(move || {
