@@ -190,6 +190,18 @@ impl ApiProxy {
         lock(&self.plan).passing.clone()
     }
 
+    /// What was sent since the count began besides renewals of Leases, as `METHOD PATH`, and how many
+    /// renewals there were: a controller at rest sends nothing else.
+    pub fn besides_renewals(&self) -> (Vec<String>, usize) {
+        let mut sent = self.writes();
+        let (renewals, others): (Vec<_>, Vec<_>) = self
+            .passing()
+            .into_iter()
+            .partition(|request| request.contains("/leases/"));
+        sent.extend(others);
+        (sent, renewals.len())
+    }
+
     /// Counts from now on, and does `action` once at the `write`th write, counted from one.
     pub fn strike(&self, write: usize, moment: Moment, action: impl FnOnce() + Send + 'static) {
         let mut plan = lock(&self.plan);

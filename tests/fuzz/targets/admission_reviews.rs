@@ -36,7 +36,7 @@ static WEBHOOKS: LazyLock<Webhooks> = LazyLock::new(|| {
     let asked = Arc::clone(&cluster);
     let service = tower::service_fn(move |_: Request<kube::client::Body>| {
         let answer = if asked.asked.swap(true, Ordering::Relaxed) {
-            b"{}".to_vec()
+            br#"{"items":[]}"#.to_vec()
         } else {
             let answer = asked.answer.lock().unwrap_or_else(PoisonError::into_inner);
             answer.clone()

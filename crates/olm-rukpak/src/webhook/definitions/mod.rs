@@ -12,12 +12,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::Client;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{Request as ApiRequest, Resource as _};
 use olm_api::annotations::SAFE_CRD_UPGRADE_VALIDATION;
 use olm_runtime::Chain;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 
 use self::rules::{Definition, Look};
 use self::schema::Schemas;
@@ -35,7 +37,16 @@ const PERMITTED_WITHIN: Duration = Duration::from_secs(8);
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Custom resources in one answer; each may be a megabyte.
-const PAGE: u32 = 20;
+const PAGE_SIZE: u32 = 20;
+
+/// One answer to listing custom resources. An answer of another shape is a failure: taken as an empty
+/// list, it would let any change pass.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    metadata: ListMeta,
+    items: Vec<Value>,
+}
 
 /// The routes of the webhook.
 pub(super) fn router(client: Client) -> Router {
@@ -109,12 +120,12 @@ async fn look_through(client: &Client, old: &Definition, look: Look) -> Result<(
     let permitted_by = tokio::time::Instant::now() + PERMITTED_WITHIN;
     let mut page = String::new();
     loop {
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = ListParams::default().limit(PAGE_SIZE);
         if !page.is_empty() {
             params = params.continue_token(&page);
         }
         let request = path.list(&params).map_err(|error| failed(&error))?;
-        let mut list: Map<String, Value> = match client.request(request).await {
+        let list: Page = match client.request(request).await {
             Ok(list) => list,
             Err(kube::Error::Api(status))
                 if status.code == 403 && tokio::time::Instant::now() < permitted_by =>
@@ -124,18 +135,13 @@ async fn look_through(client: &Client, old: &Definition, look: Look) -> Result<(
             }
             Err(error) => return Err(failed(&error)),
         };
-        let next = list
-            .get("metadata")
-            .and_then(|meta| meta["continue"].as_str());
-        page = next.unwrap_or_default().to_owned();
-        let items = list.remove("items").unwrap_or_default();
+        page = list.metadata.continue_.unwrap_or_default();
         let schemas = Arc::clone(&schemas);
         let name = old.name.clone();
         let looked = tokio::task::spawn_blocking(move || {
-            let items = items.as_array().into_iter().flatten();
-            for item in items {
-                if let Some((version, errors)) = schemas.violated_by(item) {
-                    return Err(rules::broken(&name, item, &version, &errors));
+            for item in list.items {
+                if let Some((version, errors)) = schemas.violated_by(&item) {
+                    return Err(rules::broken(&name, &item, &version, &errors));
                 }
             }
             Ok(())
@@ -143,6 +149,74 @@ async fn look_through(client: &Client, old: &Definition, look: Look) -> Result<(
         looked.await.map_err(|error| failed(&error))??;
         if page.is_empty() {
             return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::convert::Infallible;
+
+    use axum::http::{self, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A definition in version `v1` whose objects hold an integer of at most `maximum`.
+    fn definition(maximum: u32) -> Definition {
+        let schema = json!({"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "size": {"type": "integer", "maximum": maximum}}}}});
+        let object = json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.x.io"},
+            "spec": {
+                "group": "x.io",
+                "scope": "Namespaced",
+                "names": {"kind": "Thing", "listKind": "ThingList", "plural": "things"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                              "schema": {"openAPIV3Schema": schema}}]}});
+        Definition::read(&object).unwrap()
+    }
+
+    /// What is said of a narrowed definition where the API server answers a list with `answer`.
+    async fn said(answer: &'static str) -> Result<(), String> {
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            let answer = Response::new(Body::from(answer.as_bytes().to_vec()));
+            std::future::ready(Ok::<_, Infallible>(answer))
+        });
+        let client = Client::new(service, "default");
+        validate(&client, &definition(10), &definition(5)).await
+    }
+
+    #[tokio::test]
+    async fn objects_that_fit_let_a_definition_pass_and_others_do_not() {
+        assert_eq!(said(r#"{"items": []}"#).await, Ok(()));
+        assert_eq!(said(r#"{"items": [{"spec": {"size": 5}}]}"#).await, Ok(()));
+        said(r#"{"items": [{"apiVersion": "x.io/v1", "metadata": {"name": "a"}, "spec": {"size": 6}}]}"#)
+            .await
+            .unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_no_list_lets_nothing_pass() {
+        for answer in [
+            "",
+            "1",
+            "null",
+            "{}",
+            r#"{"items": null}"#,
+            r#"{"items": {"0": 1}}"#,
+        ] {
+            let error = said(answer).await.unwrap_err();
+            assert!(
+                error.contains("error listing objects for x.io/v1, Kind=ThingList"),
+                "{answer}: {error}"
+            );
         }
     }
 }
