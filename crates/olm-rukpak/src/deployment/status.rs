@@ -249,7 +249,10 @@ fn ready(list: &[Condition], generation: Option<i64>) -> (bool, String, String) 
         let found = conditions::get(list, type_);
         let current = found.filter(|condition| condition.observed_generation == generation);
         match current {
-            Some(condition) if condition.status == "True" => {}
+            // A Bundle that is still awaited counts as valid; it is what is waited for all the same.
+            Some(condition)
+                if condition.status == "True" && condition.reason != deployment::UNPACK_PENDING => {
+            }
             Some(condition) => {
                 let (reason, message) = says(condition);
                 return (false, reason, message);
@@ -324,6 +327,15 @@ mod tests {
             row(&status, HAS_VALID_BUNDLE),
             (
                 "True".into(),
+                "UnpackPending".into(),
+                "Waiting for the etcd-2 Bundle to be unpacked".into(),
+                Some(2)
+            )
+        );
+        assert_eq!(
+            row(&status, READY),
+            (
+                "False".into(),
                 "UnpackPending".into(),
                 "Waiting for the etcd-2 Bundle to be unpacked".into(),
                 Some(2)
