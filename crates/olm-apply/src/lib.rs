@@ -18,7 +18,8 @@
 //!   run, as far as that is possible.
 //! * An object that is not the owner's is never written to and never deleted. Ownership is two
 //!   labels; an object of the inventory that lost one or both of them stays the owner's while it
-//!   carries the entry of the owner's field manager and nobody else's labels.
+//!   carries the entry of the owner's field manager and nobody else's labels. A Secret that an issuer
+//!   of certificates made for an object of the inventory counts as the owner's.
 //! * Every call is level-based: it looks at what is there, and calling it again after a kill is
 //!   harmless. What is as it should be causes reads and no writes.
 //! * A definition is not changed where that could break objects of its kind, unless it is asked for
@@ -61,6 +62,7 @@ mod error;
 pub mod health;
 mod identity;
 mod instances;
+mod issued;
 mod owned;
 mod owner;
 pub mod phases;

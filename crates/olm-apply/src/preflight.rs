@@ -10,6 +10,7 @@ use crate::crd_safety::unsafe_changes;
 use crate::drift;
 use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
 use crate::identity::{ObjectId, ObjectKey};
+use crate::issued::is_issued_for;
 use crate::owner::{Owner, Ownership};
 use crate::phases::Phase;
 use crate::prepare::{Keeping, Manifest, ObjectSet};
@@ -376,6 +377,7 @@ impl Applier {
             {
                 Ok(Step::Change)
             }
+            Ownership::Nobodys if is_issued_for(live, &around.known) => Ok(Step::Change),
             _ if manifest.shared => Ok(Step::Leave),
             Ownership::Nobodys => Err(RefusalReason::NotOwned(owner.clone())),
             Ownership::Others(other) => Err(RefusalReason::OwnedByOther {

@@ -3,12 +3,13 @@
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
 use olm_tests::fixture::{Package, Version, definition};
 use olm_tests::publish::Publisher;
 use olm_tests::{Wait, chart};
+use serde_json::json;
 
 use super::cluster::{REGISTRY, RukpakCluster};
 
@@ -102,6 +103,76 @@ async fn auto_takes_what_the_cluster_has_and_never_switches() -> Result<()> {
         .gone(&certificates, name)
         .await?;
     fixture.uninstall("early").await
+}
+
+/// Starts rukpak anew with another provider.
+async fn ask(fixture: &RukpakCluster, provider: &str) -> Result<()> {
+    fixture.suite.kill("rukpak")?;
+    let process = fixture.suite.process("rukpak")?;
+    let mut program = process.program();
+    let flag = "--certificate-provider=";
+    program
+        .arguments
+        .retain(|argument| !argument.starts_with(flag));
+    program.arguments.push(format!("{flag}{provider}"));
+    process.set_program(program);
+    fixture.suite.start_component("rukpak").await
+}
+
+#[tokio::test]
+async fn a_provider_that_is_asked_for_takes_over_with_the_next_version() -> Result<()> {
+    let fixture = RukpakCluster::start_with(&["rukpak.certificateProvider=cert-manager"]).await?;
+    for (kind, plural) in [("Certificate", "certificates"), ("Issuer", "issuers")] {
+        let definition = definition("cert-manager.io/v1", kind, plural);
+        chart::apply(&fixture.client, &definition, "default").await?;
+    }
+    let package = "moving-operator";
+    let [first, second] = operator(&fixture, package).await?;
+    assert_eq!(installed(&fixture, "moving", &first).await?, "cert-manager");
+    // What cert-manager makes of the Certificate.
+    let (home, name) = ("moving-operator-system", "moving-operator-service-cert");
+    let made = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {
+            "name": name,
+            "namespace": home,
+            "labels": {"controller.cert-manager.io/fao": "true"},
+            "annotations": {"cert-manager.io/certificate-name": name},
+        },
+        "stringData": {"ca.crt": "a", "tls.crt": "b", "tls.key": "c"},
+    });
+    let secrets: Api<Secret> = Api::namespaced(fixture.client.clone(), home);
+    let parameters = PatchParams::apply("cert-manager-certificates-issuing");
+    secrets
+        .patch(name, &parameters, &Patch::Apply(&made))
+        .await?;
+
+    ask(&fixture, "own").await?;
+    // Nothing changes for what is installed.
+    let (asked, trusts) = configuration(&fixture, package).await?;
+    assert_eq!((asked.is_some(), trusts), (true, false));
+    assert_eq!(installed(&fixture, "moving", &second).await?, "own");
+    assert_eq!(configuration(&fixture, package).await?, (None, true));
+    let kind = GroupVersionKind::gvk("cert-manager.io", "v1", "Certificate");
+    let resource = ApiResource::from_gvk(&kind);
+    let certificates: Api<DynamicObject> =
+        Api::namespaced_with(fixture.client.clone(), home, &resource);
+    assert!(certificates.get_opt(name).await?.is_none());
+    let data = secrets.get(name).await?.data.context("no data")?;
+    assert!(data["tls.crt"].0.starts_with(b"-----BEGIN CERTIFICATE"));
+
+    ask(&fixture, "cert-manager").await?;
+    assert_eq!(installed(&fixture, "moving", &first).await?, "cert-manager");
+    let (asked, trusts) = configuration(&fixture, package).await?;
+    assert_eq!((asked.is_some(), trusts), (true, false));
+    certificates.get(name).await?;
+    Wait::new("our own certificate is gone")
+        .logs(&fixture.suite)
+        .gone(&secrets, name)
+        .await?;
+    fixture.uninstall("moving").await
 }
 
 #[tokio::test]
