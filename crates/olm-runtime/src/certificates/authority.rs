@@ -103,6 +103,26 @@ impl Authority {
         Ok((next != *self).then_some(next))
     }
 
+    /// A new authority where this one was lost or is no longer wanted; what it signed stays trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError`].
+    pub(super) fn succeed(&self, common_name: &str, now: Timestamp) -> Result<Self, IssueError> {
+        let signing = issue_ca(common_name, now, CA_LIFETIME)?;
+        let before = std::iter::once(&self.signing.certificate).chain(&self.earlier);
+        let before = before.filter(|certificate| !expired(certificate, now));
+        let earlier = before.take(MAX_AUTHORITIES - 1).cloned().collect();
+        Ok(Self { signing, earlier })
+    }
+
+    /// Whether a leaf was signed by this authority or one before it.
+    pub(super) fn trusts(&self, leaf: &KeyPair) -> bool {
+        std::iter::once(&self.signing.certificate)
+            .chain(&self.earlier)
+            .any(|authority| signed_by(&leaf.certificate, authority))
+    }
+
     /// Whether nothing that this authority signed is valid any more.
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         expired(&self.signing.certificate, now)
@@ -121,10 +141,7 @@ impl Authority {
     /// for exactly these names, and not due for renewal.
     pub fn keeps(&self, leaf: &KeyPair, names: &[String], now: Timestamp) -> bool {
         let wanted: BTreeSet<String> = names.iter().cloned().collect();
-        let is_trusted = std::iter::once(&self.signing.certificate)
-            .chain(&self.earlier)
-            .any(|authority| signed_by(&leaf.certificate, authority));
-        is_trusted
+        self.trusts(leaf)
             && inspect(&leaf.certificate).is_ok_and(|facts| facts.names == wanted)
             && !needs_renewal(&leaf.certificate, now)
     }

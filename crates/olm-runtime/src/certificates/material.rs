@@ -35,6 +35,19 @@ impl Material {
         Ok(Self { authority, leaf })
     }
 
+    /// New where this one was lost; what its authority signed stays trusted, for those who serve with
+    /// it and do not know yet.
+    pub(super) fn succeed(
+        &self,
+        component: &str,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<Self, IssueError> {
+        let authority = self.authority.succeed(&common_name(component), now)?;
+        let leaf = authority.issue_leaf(names, now)?;
+        Ok(Self { authority, leaf })
+    }
+
     /// What the Secret holds; `None` where a part is missing or the parts do not fit.
     pub(super) fn read(data: &Entries) -> Option<Self> {
         Some(Self {
@@ -53,6 +66,20 @@ impl Material {
     /// The certificates to trust.
     pub(super) fn bundle(&self) -> String {
         self.authority.bundle()
+    }
+
+    /// Whether those who trust this material accept the leaf of `next`.
+    pub(super) fn vouches_for(&self, next: &Self) -> bool {
+        self.authority.trusts(&next.leaf)
+    }
+
+    /// The certificates to trust while servers change from `before` to this.
+    pub(super) fn bundle_beside(&self, before: &Self) -> String {
+        let mut bundle = self.bundle();
+        if !bundle.contains(before.authority.certificate().trim()) {
+            bundle.push_str(&before.bundle());
+        }
+        bundle
     }
 
     /// The material after what is due now, or `None` where nothing is.

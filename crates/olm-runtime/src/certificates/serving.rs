@@ -27,6 +27,8 @@ const ATTEMPTS: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// Time for one look, with all its calls.
 const CHECK_LIMIT: Duration = Duration::from_secs(45);
+/// How long clients may take to learn of an authority that was published.
+const KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// Pause between two attempts to have a certificate at all.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -71,7 +73,9 @@ pub enum CertificateError {
 /// TLS endpoint, kept in step.
 ///
 /// All replicas of a component share the Secret; whoever is first writes it. The authority lives
-/// about ten years, the leaf 90 days; both are renewed after two thirds of their life.
+/// about ten years, the leaf 90 days; both are renewed after two thirds of their life. A leaf of an
+/// authority that clients do not know yet serves 5 s after that was published, and the earlier one stays
+/// trusted, also where the Secret was deleted: no client meets a certificate that it cannot check.
 pub struct ServingCertificate {
     client: Client,
     namespace: String,
@@ -207,6 +211,12 @@ impl ServingCertificate {
         let material = tokio::time::timeout(CHECK_LIMIT, self.settle())
             .await
             .map_err(|_elapsed| CertificateError::TimedOut)??;
+        if let Some(current) = &self.current
+            && !current.vouches_for(&material)
+        {
+            self.announce(&material.bundle_beside(current)).await?;
+            tokio::time::sleep(KNOWN_AFTER).await;
+        }
         if self
             .current
             .as_ref()
@@ -221,12 +231,17 @@ impl ServingCertificate {
         }
         let bundle = material.bundle();
         self.current = Some(material);
+        self.announce(&bundle).await
+    }
+
+    /// Tells everybody whom to trust.
+    async fn announce(&self, bundle: &str) -> Result<(), CertificateError> {
         self.bundle.send_if_modified(|current| {
             let changed = *current != bundle;
-            current.clone_from(&bundle);
+            bundle.clone_into(current);
             changed
         });
-        tokio::time::timeout(CHECK_LIMIT, self.publish(&bundle))
+        tokio::time::timeout(CHECK_LIMIT, self.publish(bundle))
             .await
             .map_err(|_elapsed| CertificateError::TimedOut)?
     }
@@ -245,10 +260,13 @@ impl ServingCertificate {
                 .as_ref()
                 .and_then(|secret| Material::read(secret.data.as_ref()?));
             let (material, reason) = match held {
-                None => (
-                    Material::issue(self.component, &self.names, now)?,
-                    Reason::Missing,
-                ),
+                None => {
+                    let made = match &self.current {
+                        Some(lost) => lost.succeed(self.component, &self.names, now)?,
+                        None => Material::issue(self.component, &self.names, now)?,
+                    };
+                    (made, Reason::Missing)
+                }
                 Some(held) => match held.renew(self.component, &self.names, now)? {
                     None => return Ok(held),
                     Some(due) => due,

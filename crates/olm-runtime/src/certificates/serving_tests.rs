@@ -71,7 +71,42 @@ async fn a_certificate_is_waited_for_until_the_api_server_comes_or_the_process_e
     assert!(obtain(never, token).await.is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn clients_learn_of_another_authority_before_they_meet_it() {
+    let (objects, clock) = (Objects::default(), clock());
+    let mut certificate = ensure(&objects, &clock, "service").await;
+    let (first, leaf) = (certificate.current.clone().unwrap(), certificate.leaf());
+    objects.remove(SECRET);
+    let early = tokio::time::timeout(Duration::from_secs(2), certificate.check()).await;
+    assert!(early.is_err(), "it did not wait");
+    assert_eq!(*leaf.borrow(), Some(first.leaf.clone()));
+    let published = || {
+        let map = objects.get(TRUST).unwrap();
+        map["data"]["example"].as_str().unwrap().to_owned()
+    };
+    let both = published();
+    assert!(both.contains(first.authority.certificate().trim()));
+    assert!(!both.starts_with(first.authority.certificate().trim()));
+    certificate.check().await.unwrap();
+    assert_ne!(*leaf.borrow(), Some(first.leaf.clone()));
+    // Other replicas serve with the earlier leaf until they look.
+    assert_eq!(published(), both);
+    assert!(certificate.current.clone().unwrap().vouches_for(&first));
+
+    // Somebody else's material, which knows nothing of what is served.
+    let stranger = Objects::default();
+    drop(ensure(&stranger, &clock, "service").await);
+    let data = stranger.get(SECRET).unwrap()["data"].clone();
+    objects.edit(SECRET, |secret| secret["data"] = data.clone());
+    let before = certificate.current.clone().unwrap();
+    let early = tokio::time::timeout(Duration::from_secs(2), certificate.check()).await;
+    assert!(early.is_err(), "it did not wait");
+    assert!(published().contains(before.authority.certificate().trim()));
+    certificate.check().await.unwrap();
+    assert!(!published().contains(before.authority.certificate().trim()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_damaged_or_deleted_secret_is_made_anew() {
     let (objects, clock) = (Objects::default(), clock());
     let mut certificate = ensure(&objects, &clock, "service").await;
