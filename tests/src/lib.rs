@@ -66,6 +66,7 @@ pub mod pod;
 pub mod ports;
 pub mod process;
 pub mod publish;
+pub mod raw_images;
 pub mod registry;
 pub mod report;
 pub mod scenario;
@@ -73,6 +74,7 @@ pub mod scratch;
 mod servers;
 pub mod snapshot;
 pub mod suite;
+pub mod token_server;
 pub mod usage;
 pub mod wait;
 

@@ -162,7 +162,7 @@ pub(crate) fn parse(
         Document {
             manifests: Some(members),
             ..
-        } => choose(image, &members),
+        } => choose(image, &members, (std::env::consts::OS, architecture())),
         Document {
             config: Some(config),
             layers: Some(layers),
@@ -200,9 +200,13 @@ fn digest(image: &Reference, text: &str) -> Result<Digest, RegistryError> {
         .map_err(|e| unusable(image, "manifest", format!("{e}")))
 }
 
-/// This machine's platform, then linux/amd64, then the first for linux, then the first that does
-/// not say.
-fn choose(image: &Reference, members: &[Member]) -> Result<Manifest, RegistryError> {
+/// The member for the platform `own`, then linux/amd64, then the first for linux, then the first that
+/// does not say.
+fn choose(
+    image: &Reference,
+    members: &[Member],
+    own: (&str, &str),
+) -> Result<Manifest, RegistryError> {
     let find = |os: &str, architecture: Option<&str>| {
         members.iter().find(|member| {
             member.platform.as_ref().is_some_and(|platform| {
@@ -210,7 +214,7 @@ fn choose(image: &Reference, members: &[Member]) -> Result<Manifest, RegistryErr
             })
         })
     };
-    let member = find(std::env::consts::OS, Some(architecture()))
+    let member = find(own.0, Some(own.1))
         .or_else(|| find("linux", Some("amd64")))
         .or_else(|| find("linux", None))
         .or_else(|| members.iter().find(|member| member.platform.is_none()))
@@ -285,6 +289,40 @@ mod tests {
         let index = json!({"schemaVersion": 2, "manifests": members}).to_string();
         let Manifest::Index { member } = parse(&image(), OCI_INDEX, index.as_bytes()).unwrap()
         else {
+            panic!()
+        };
+        assert_eq!(member.as_str(), digest_of(expected));
+    }
+
+    #[rstest::rstest]
+    #[case(("linux", "arm64"), 2)]
+    #[case(("linux", "s390x"), 0)]
+    #[case(("linux", "amd64"), 1)]
+    #[case(("linux", "riscv64"), 1)]
+    #[case(("darwin", "arm64"), 1)]
+    #[case(("windows", "amd64"), 3)]
+    fn whatever_the_machine_its_own_member_is_preferred(
+        #[case] own: (&str, &str),
+        #[case] expected: usize,
+    ) {
+        let platforms = [
+            ("linux", "s390x"),
+            ("linux", "amd64"),
+            ("linux", "arm64"),
+            ("windows", "amd64"),
+        ];
+        let members: Vec<_> = platforms
+            .iter()
+            .enumerate()
+            .map(|(n, (os, architecture))| Member {
+                digest: digest_of(n),
+                platform: Some(Platform {
+                    os: (*os).to_owned(),
+                    architecture: (*architecture).to_owned(),
+                }),
+            })
+            .collect();
+        let Manifest::Index { member } = choose(&image(), &members, own).unwrap() else {
             panic!()
         };
         assert_eq!(member.as_str(), digest_of(expected));

@@ -98,7 +98,7 @@ impl Session {
         let mut response = self.once(image, request, authorization.as_ref()).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             let challenge = challenge::of(response.headers());
-            let authorization = self.answer(image, challenge, &scope).await?;
+            let authorization = self.answer(image, challenge, &scope, request.push).await?;
             let Some(authorization) = authorization else {
                 return Err(self.refused(image, StatusCode::UNAUTHORIZED));
             };
@@ -210,6 +210,7 @@ impl Session {
         image: &Reference,
         challenge: Option<Challenge>,
         scope: &str,
+        push: bool,
     ) -> Result<Option<Authorization>, RegistryError> {
         match challenge {
             Some(Challenge::Bearer {
@@ -218,7 +219,9 @@ impl Session {
                 scope: asked,
             }) => {
                 // A token for more than the repository, as some registries ask for, is asked for
-                // in their words.
+                // in their words; yet one that is to push as well is not had for the words of a
+                // request that only looks what is there.
+                let asked = asked.filter(|asked| !push || allows_push(asked));
                 let scope = asked.as_deref().unwrap_or(scope);
                 token::fetch(self, image, &realm, service.as_deref(), scope)
                     .await
@@ -278,6 +281,14 @@ impl Session {
 fn scope(image: &Reference, push: bool) -> String {
     let actions = if push { "pull,push" } else { "pull" };
     format!("repository:{}:{actions}", image.repository())
+}
+
+/// Whether a scope, or one of several with blanks between them, is to push.
+fn allows_push(scope: &str) -> bool {
+    scope
+        .split(' ')
+        .filter_map(|one| one.rsplit_once(':'))
+        .any(|(_, actions)| actions.split(',').any(|action| action == "push"))
 }
 
 fn sensitive(prefix: &str, secret: &str, image: &Reference) -> Result<HeaderValue, RegistryError> {
