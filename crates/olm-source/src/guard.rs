@@ -26,6 +26,9 @@ const MAX_ADDRESSES: usize = 8;
 pub struct Guard {
     allow_local: bool,
     proxies: Arc<Matcher>,
+    /// An address that tests speak to as if it were another machine's.
+    #[cfg(test)]
+    elsewhere: Option<SocketAddr>,
 }
 
 /// Why a host is not spoken to.
@@ -111,6 +114,17 @@ impl Guard {
         Self {
             allow_local,
             proxies: Arc::new(Matcher::from_env()),
+            #[cfg(test)]
+            elsewhere: None,
+        }
+    }
+
+    /// A guard that takes one address for that of another machine, and refuses all others of this one.
+    #[cfg(test)]
+    pub(crate) fn with_elsewhere(elsewhere: SocketAddr) -> Self {
+        Self {
+            elsewhere: Some(elsewhere),
+            ..Self::new(false)
         }
     }
 
@@ -148,10 +162,10 @@ impl Guard {
                 .take(MAX_ADDRESSES)
                 .collect(),
         };
-        let refused = found.iter().find(|at| self.refuses(at.ip())).copied();
+        let refused = found.iter().find(|at| self.refuses_at(**at)).copied();
         let allowed: Vec<_> = found
             .into_iter()
-            .filter(|at| !self.refuses(at.ip()))
+            .filter(|at| !self.refuses_at(*at))
             .collect();
         match refused {
             Some(at) if allowed.is_empty() => Err(GuardError::Local {
@@ -183,6 +197,14 @@ impl Guard {
             });
         }
         Ok(())
+    }
+
+    fn refuses_at(&self, at: SocketAddr) -> bool {
+        #[cfg(test)]
+        if self.elsewhere == Some(at) {
+            return false;
+        }
+        self.refuses(at.ip())
     }
 
     fn refuses(&self, address: IpAddr) -> bool {

@@ -43,6 +43,8 @@ pub mod http;
 pub mod image;
 mod inside;
 mod pipe;
+#[cfg(test)]
+mod redirect_tests;
 mod web;
 
 pub use self::content::{ContentError, Stored, store_files};

@@ -193,7 +193,7 @@ async fn redirects_take_no_credentials_along() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_this_machine_is_refused_like_a_url() {
+async fn a_url_of_this_machine_is_refused_and_nothing_is_asked() {
     let server = Server::start(|_| answer(200, archive())).await;
     let scratch = tempfile::tempdir().unwrap();
     let store = Store::open(scratch.path()).unwrap();

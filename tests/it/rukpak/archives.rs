@@ -1,6 +1,13 @@
 //! Bundles from archives on web servers.
 
+use std::sync::{Arc, Mutex};
+
 use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::IntoResponse;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::PostParams;
@@ -143,5 +150,70 @@ async fn hosts_on_the_node_itself_are_refused_unless_they_are_allowed() -> Resul
         };
         assert!(found.contains(expected), "{name}: {found}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_node_itself_is_refused() -> Result<()> {
+    type Asked = Arc<Mutex<Vec<String>>>;
+    /// Answers for every host as its proxy, with a redirect to where the path says.
+    async fn answer(State(asked): State<Asked>, request: Request) -> impl IntoResponse {
+        asked.lock().unwrap().push(request.uri().to_string());
+        let target = match request.uri().path() {
+            "/loopback" => "http://127.0.0.1:8080/metrics",
+            "/name" => "http://localhost:8080/metrics",
+            "/again" => "/metadata",
+            _ => "http://169.254.169.254/latest/meta-data",
+        };
+        (StatusCode::FOUND, [(LOCATION, target)])
+    }
+    let asked = Asked::default();
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(Arc::clone(&asked));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let proxy = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut options = SuiteOptions::default();
+    let environment = [("http_proxy", &*proxy), ("no_proxy", "127.0.0.1,localhost")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    options
+        .environment
+        .insert("rukpak".to_owned(), environment.to_vec());
+    let cluster = olm_tests::ControlPlane::own().await?;
+    let suite = Suite::start_only(&cluster, options, &["rukpak-webhooks", "rukpak"]).await?;
+    let bundles: Api<olm_api::bundle::Bundle> = Api::all(cluster.client().await?);
+    for (name, refused) in [
+        ("loopback", "the host `127.0.0.1` is at 127.0.0.1"),
+        ("name", "the host `localhost` is at "),
+        (
+            "metadata",
+            "the host `169.254.169.254` is at 169.254.169.254",
+        ),
+        ("again", "the host `169.254.169.254` is at 169.254.169.254"),
+    ] {
+        let url = format!("http://archives.example.com/{name}");
+        let bundle = serde_json::from_value(json!({
+            "apiVersion": "core.rukpak.io/v1alpha1", "kind": "Bundle", "metadata": {"name": name},
+            "spec": {"provisionerClassName": PLAIN, "source": http(&url, "")},
+        }))?;
+        bundles.create(&PostParams::default(), &bundle).await?;
+        let bundle = Wait::new("the Bundle fails")
+            .logs(&suite)
+            .object(&bundles, name, |bundle| {
+                olm_tests::wait::is_because(bundle, "Unpacked", "UnpackFailed")
+            })
+            .await?;
+        assert!(why(&bundle).contains(refused), "{name}: {}", why(&bundle));
+        // It is the redirect that was refused, not the URL that the Bundle names.
+        assert!(asked.lock().unwrap().contains(&url), "{url} was not asked");
+    }
+    // What is link-local was not asked through the proxy either.
+    let asked = asked.lock().unwrap().clone();
+    assert!(
+        asked
+            .iter()
+            .all(|url| url.starts_with("http://archives.example.com/"))
+    );
     Ok(())
 }
