@@ -24,8 +24,8 @@ const END: &str = "-----END CERTIFICATE-----";
 /// The entries of a Secret.
 pub type Entries = BTreeMap<String, ByteString>;
 
-/// An authority, and the certificates of those before it that have not expired: what they signed is
-/// trusted until it is replaced.
+/// An authority, and the certificates of those before it that may still have signed what is in use:
+/// each is trusted for the life of a leaf ([`LEAF_LIFETIME`]) from the issue of the one after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     pub(super) signing: KeyPair,
@@ -74,15 +74,16 @@ impl Authority {
 
     /// The certificates to trust, PEM.
     pub fn bundle(&self) -> String {
-        let all = std::iter::once(&self.signing.certificate).chain(&self.earlier);
-        all.flat_map(|certificate| [certificate.trim(), "\n"])
+        self.certificates()
+            .flat_map(|certificate| [certificate.trim(), "\n"])
             .collect()
     }
 
     /// The authority after what is due now, or `None` where nothing is.
     ///
-    /// One that is old gets a successor and stays trusted; leaves of it serve until they are due
-    /// themselves, so that clients learn of the new one in time. One that has expired is gone.
+    /// One that is old gets a successor and stays trusted for the life of a leaf; leaves of it serve
+    /// until they are due themselves, so that clients learn of the new one in time. One that has
+    /// expired is gone.
     ///
     /// # Errors
     ///
@@ -91,35 +92,37 @@ impl Authority {
         if self.is_expired(now) {
             return Self::issue(common_name, now).map(Some);
         }
-        let mut next = self.clone();
-        next.earlier
-            .retain(|certificate| !expired(certificate, now));
         if needs_renewal(&self.signing.certificate, now) {
-            let signing = issue_ca(common_name, now, CA_LIFETIME)?;
-            let before = std::mem::replace(&mut next.signing, signing);
-            next.earlier.insert(0, before.certificate);
+            return self.succeed(common_name, now).map(Some);
         }
-        next.earlier.truncate(MAX_AUTHORITIES - 1);
-        Ok((next != *self).then_some(next))
+        let earlier = still_trusted(&self.signing.certificate, &self.earlier, now);
+        Ok((earlier != self.earlier).then(|| Self {
+            signing: self.signing.clone(),
+            earlier,
+        }))
     }
 
-    /// A new authority where this one was lost or is no longer wanted; what it signed stays trusted.
+    /// A new authority where this one is old, was lost or is no longer wanted; what it signed stays
+    /// trusted for the life of a leaf.
     ///
     /// # Errors
     ///
     /// [`IssueError`].
     pub(super) fn succeed(&self, common_name: &str, now: Timestamp) -> Result<Self, IssueError> {
         let signing = issue_ca(common_name, now, CA_LIFETIME)?;
-        let before = std::iter::once(&self.signing.certificate).chain(&self.earlier);
-        let before = before.filter(|certificate| !expired(certificate, now));
-        let earlier = before.take(MAX_AUTHORITIES - 1).cloned().collect();
+        let before: Vec<String> = self.certificates().cloned().collect();
+        let earlier = still_trusted(&signing.certificate, &before, now);
         Ok(Self { signing, earlier })
+    }
+
+    /// The certificates to trust, the newest first.
+    fn certificates(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.signing.certificate).chain(&self.earlier)
     }
 
     /// Whether a leaf was signed by this authority or one before it.
     pub(super) fn trusts(&self, leaf: &KeyPair) -> bool {
-        std::iter::once(&self.signing.certificate)
-            .chain(&self.earlier)
+        self.certificates()
             .any(|authority| signed_by(&leaf.certificate, authority))
     }
 
@@ -177,6 +180,28 @@ fn expired(pem: &str, now: Timestamp) -> bool {
     inspect(pem).map_or(true, |facts| facts.not_after <= now)
 }
 
+/// Those of the `earlier` authorities (newest first) that are trusted beside `newest`: whose
+/// successor was issued less than the life of a leaf ago. What they signed was renewed by then.
+fn still_trusted(newest: &str, earlier: &[String], now: Timestamp) -> Vec<String> {
+    let successors = std::iter::once(newest).chain(earlier.iter().map(String::as_str));
+    successors
+        .zip(earlier)
+        .filter(|(successor, certificate)| {
+            !is_superseded_by(successor, now) && !expired(certificate, now)
+        })
+        .map(|(_, certificate)| certificate.clone())
+        .take(MAX_AUTHORITIES - 1)
+        .collect()
+}
+
+/// Whether an authority was issued the life of a leaf ago, or cannot be read.
+fn is_superseded_by(successor: &str, now: Timestamp) -> bool {
+    let end = inspect(successor)
+        .ok()
+        .and_then(|facts| facts.not_before.checked_add(LEAF_LIFETIME).ok());
+    end.is_none_or(|end| end <= now)
+}
+
 /// The single certificates of a PEM bundle, at most as many as are kept.
 fn split(bundle: &str) -> Vec<String> {
     bundle
@@ -217,6 +242,34 @@ mod tests {
         assert_eq!(new.renew("example", aged).unwrap(), None);
         let later = new.issue_leaf(&names, aged).unwrap();
         assert!(!old.keeps(&later, &names, aged));
+    }
+
+    #[test]
+    fn an_earlier_authority_is_trusted_for_the_life_of_a_leaf_after_its_successor() {
+        let names = ["a".to_owned()];
+        let old = Authority::issue("example", now()).unwrap();
+        let aged = now() + days(2440);
+        let leaf = old.issue_leaf(&names, aged).unwrap();
+        let both = old.renew("example", aged).unwrap().unwrap();
+        assert_eq!(both.earlier, [old.certificate()]);
+        assert_eq!(both.renew("example", aged + days(89)).unwrap(), None);
+        let alone = both.renew("example", aged + days(90)).unwrap().unwrap();
+        assert_eq!(alone.signing, both.signing);
+        assert_eq!(alone.bundle(), both.certificate());
+        assert!(!alone.keeps(&leaf, &names, aged + days(1)));
+        assert_eq!(alone.renew("example", aged + days(91)).unwrap(), None);
+    }
+
+    #[test]
+    fn each_of_several_authorities_goes_in_its_own_time() {
+        let first = Authority::issue("example", now()).unwrap();
+        let second = first.succeed("example", now() + days(10)).unwrap();
+        let third = second.succeed("example", now() + days(40)).unwrap();
+        assert_eq!(third.earlier, [second.certificate(), first.certificate()]);
+        let later = third.renew("example", now() + days(100)).unwrap().unwrap();
+        assert_eq!(later.earlier, [second.certificate()]);
+        let last = later.succeed("example", now() + days(131)).unwrap();
+        assert_eq!(last.earlier, [third.certificate()]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(super) enum Reason {
     Missing,
     /// The authority is old: a new one signs from the next leaf on.
     AuthorityAged,
+    /// An earlier authority has nothing in use any more and is no longer trusted.
+    EarlierAuthorityOver,
     /// The leaf is old, of other names, or of no authority we know.
     Leaf,
 }
@@ -95,12 +97,14 @@ impl Material {
         let mut next = self.clone();
         let mut reason = None;
         if let Some(authority) = self.authority.renew(&common_name(component), now)? {
-            next.authority = authority;
             reason = Some(if self.authority.is_expired(now) {
                 Reason::Missing
+            } else if authority.signing == self.authority.signing {
+                Reason::EarlierAuthorityOver
             } else {
                 Reason::AuthorityAged
             });
+            next.authority = authority;
         }
         if !next.authority.keeps(&self.leaf, names, now) {
             next.leaf = next.authority.issue_leaf(names, now)?;
@@ -211,11 +215,15 @@ mod tests {
             &later.leaf.certificate,
             new.authority.certificate()
         ));
-        // The old authority leaves the bundle when it has expired.
-        let (end, _) = later
-            .renew("example", &names(), now() + days(3653))
-            .unwrap()
-            .unwrap();
+        // The old authority leaves the bundle when all that it signed is over.
+        let end = start + days(30) + days(90);
+        assert_eq!(
+            later.renew("example", &names(), end - days(1)).unwrap(),
+            None
+        );
+        let (end, reason) = later.renew("example", &names(), end).unwrap().unwrap();
+        assert_eq!(reason, Reason::EarlierAuthorityOver);
+        assert_eq!(end.leaf, later.leaf);
         assert!(end.authority.earlier.is_empty());
     }
 
