@@ -120,6 +120,112 @@ mod tests {
         assert_eq!(join(base, &hash(&permission).unwrap()), expected);
     }
 
+    /// A permission with a rule per line: verbs, API group (`-` for the core group), resources and
+    /// names of resources, the entries of each with commas between them.
+    fn permission(account: &str, rules: &str) -> Permission {
+        let list = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+        let rules: Vec<Value> = rules
+            .lines()
+            .map(|rule| {
+                let parts: Vec<&str> = rule.split_whitespace().collect();
+                let group = if parts[1] == "-" { "" } else { parts[1] };
+                let mut rule = json!({"verbs": list(parts[0]), "apiGroups": [group],
+                                      "resources": list(parts[2])});
+                if let Some(names) = parts.get(3) {
+                    rule["resourceNames"] = json!(list(names));
+                }
+                rule
+            })
+            .collect();
+        serde_json::from_value(json!({"serviceAccountName": account, "rules": rules})).unwrap()
+    }
+
+    const ARGOCD: &str = "\
+* - configmaps,endpoints,events,namespaces,persistentvolumeclaims,pods,secrets,serviceaccounts,services,services/finalizers
+get - pods,pods/log
+* apps daemonsets,deployments,replicasets,statefulsets
+update apps deployments/finalizers argocd-operator
+* apps.openshift.io deploymentconfigs
+* argoproj.io applications,appprojects
+* argoproj.io argocdexports,argocdexports/finalizers,argocdexports/status
+* argoproj.io argocds,argocds/finalizers,argocds/status
+* autoscaling horizontalpodautoscalers
+* batch cronjobs,jobs
+get,list,watch config.openshift.io clusterversions
+* monitoring.coreos.com prometheuses,servicemonitors
+* networking.k8s.io ingresses
+create,delete,get,list,patch,update,watch oauth.openshift.io oauthclients
+* rbac.authorization.k8s.io *
+* rbac.authorization.k8s.io clusterrolebindings,clusterroles
+* route.openshift.io routes,routes/custom-host
+* template.openshift.io templateconfigs,templateinstances,templates
+create authentication.k8s.io tokenreviews
+create authorization.k8s.io subjectaccessreviews";
+    const WEBHOOK: &str = "\
+create,delete,get,list,patch,update,watch webhook.operators.coreos.io webhooktests
+update webhook.operators.coreos.io webhooktests/finalizers
+get,patch,update webhook.operators.coreos.io webhooktests/status
+create authentication.k8s.io tokenreviews
+create authorization.k8s.io subjectaccessreviews";
+    /// What the scaffold of operators asks for in its own namespace.
+    const ELECTION: &str = "\
+get,list,watch,create,update,patch,delete - configmaps
+get,list,watch,create,update,patch,delete coordination.k8s.io leases
+create,patch - events";
+
+    /// Names that clusters have in which upstream installed these operators.
+    #[rstest]
+    #[case::argocd_cluster(
+        "argocd-operator.v0.6.0",
+        ARGOCD,
+        false,
+        "argocd-operator.v0-1dhiybrldl1gyksid1dk2dqjsc72psdybc7iyvse5gpx"
+    )]
+    #[case::argocd(
+        "argocd-operator.v0.6.0",
+        ELECTION,
+        false,
+        "argocd-operator.v0-22gmilmgp91wu25is5i2ec598hni8owq3l71bbkl7iz3"
+    )]
+    #[case::argocd_promoted(
+        "argocd-operator.v0.6.0",
+        ELECTION,
+        true,
+        "argocd-operator.v0.-3gkm3u8zfarktdile5wekso69zs9bgzb988mhjm0y6p"
+    )]
+    #[case::webhook_cluster(
+        "webhook-operator.v0.0.5",
+        WEBHOOK,
+        false,
+        "webhook-operator.v-119edugfdvz48oyy2ctmbp4ec5c4a7zbv5k03vg4y3ve"
+    )]
+    #[case::webhook_promoted(
+        "webhook-operator.v0.0.5",
+        ELECTION,
+        true,
+        "webhook-operator.v-1zfvwth88plw3th2midra1jqduroo1q7omiagjujsiu3"
+    )]
+    fn names_the_permissions_of_published_operators_as_upstream_does(
+        #[case] description: &str,
+        #[case] rules: &str,
+        #[case] promoted: bool,
+        #[case] expected: &str,
+    ) {
+        let package = description.split_once('.').unwrap().0;
+        let account = format!("{package}-controller-manager");
+        let more = if promoted {
+            "\nget,list,watch - namespaces"
+        } else {
+            ""
+        };
+        let permission = permission(&account, &format!("{rules}{more}"));
+        let name = join(
+            &format!("{description}-{account}"),
+            &hash(&permission).unwrap(),
+        );
+        assert_eq!(name, expected);
+    }
+
     #[derive(Serialize)]
     struct Sample {
         #[serde(rename = "Str")]
