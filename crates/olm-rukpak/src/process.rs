@@ -123,6 +123,7 @@ pub async fn manager(args: ManagerArgs) -> Result<(), RunError> {
             known_bundles: known_bundles.clone(),
             events: events.clone(),
             contents: contents.clone(),
+            uploads: uploads.clone(),
             applier,
             watches,
             waker,

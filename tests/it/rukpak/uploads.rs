@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use kube::api::DeleteParams;
 use olm_fs::pack;
 use olm_tests::Wait;
+use olm_tests::wait::{has_condition, message};
 use olm_tree::MemoryTree;
 use serde_json::{Value, json};
 
@@ -194,7 +195,27 @@ async fn an_upload_is_unpacked_once_and_kept_through_restarts() -> Result<()> {
     fixture
         .said("uploaded", "HasValidBundle", "UnpackPending")
         .await?;
-    assert_eq!(ann.put(&uploads.url(&bundle), second).await?.0, 201);
+    let url = uploads.url(&bundle);
+    assert_eq!(ann.put(&url, second.clone()).await?.0, 201);
     fixture.installed("uploaded").await?;
+
+    // Where all is lost, what runs is left as it is, and who uploaded is asked to do so again.
+    fixture.suite.kill("rukpak")?;
+    contents::remove_all(fixture.suite.directory())?;
+    std::fs::remove_dir_all(fixture.suite.directory().join("rukpak/data/uploads"))?;
+    fixture.suite.start_component("rukpak").await?;
+    let ill = fixture
+        .said("uploaded", "Healthy", "ReconcileFailed")
+        .await?;
+    assert_eq!(
+        message(&ill, "Healthy"),
+        format!(
+            "cannot repair what is installed: the content of Bundle `{bundle}` was uploaded and is \
+             lost: upload it again; what runs is left as it is until then"
+        )
+    );
+    assert!(has_condition(&ill, "Installed", "True"));
+    assert_eq!(ann.put(&url, second).await?.0, 201);
+    fixture.said("uploaded", "Healthy", "Healthy").await?;
     fixture.uninstall("uploaded").await
 }

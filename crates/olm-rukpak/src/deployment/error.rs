@@ -47,6 +47,12 @@ pub(crate) enum DeploymentError {
     /// The content of a Bundle is not in the store.
     #[error("the content of Bundle `{0}` is not in the store and is fetched again")]
     NoContent(String),
+    /// The content of a Bundle is neither in the store nor to be had from anywhere but its author.
+    #[error(
+        "the content of Bundle `{0}` was uploaded and is lost: upload it again; what runs is left \
+         as it is until then"
+    )]
+    UploadLost(String),
     /// The disk refuses.
     #[error("cannot read the content of Bundle `{bundle}`")]
     Store {
@@ -130,7 +136,7 @@ impl Failure for DeploymentError {
         match self {
             Self::UnsupportedClass(_) => "UnsupportedClass",
             Self::Bundle { .. } | Self::ForeignBundle(_) => "BundleFailed",
-            Self::NoContent(_) | Self::Store { .. } => "ContentMissing",
+            Self::NoContent(_) | Self::UploadLost(_) | Self::Store { .. } => "ContentMissing",
             Self::Format(_) => "BundleLoadFailed",
             Self::Namespace(_) | Self::MakeNamespace { .. } => "NamespaceFailed",
             Self::Certificate(_) | Self::Provider(_) => "CertificateFailed",
@@ -145,7 +151,7 @@ impl Failure for DeploymentError {
         match self {
             // Neither the content nor the configuration gets better by waiting.
             Self::Format(_) | Self::Namespace(_) | Self::UnsupportedClass(_) => Retry::OnChange,
-            Self::NoContent(_) => Retry::After(CONTENT_AGAIN),
+            Self::NoContent(_) | Self::UploadLost(_) => Retry::After(CONTENT_AGAIN),
             Self::StillGoing(pause) => Retry::After(*pause),
             Self::Apply(error) if error.is_missing_kind() => Retry::After(KIND_AGAIN),
             _ => Retry::Backoff,
@@ -174,5 +180,17 @@ mod tests {
         );
         assert!(!error.is_passing());
         assert!(matches!(error.retry(), Retry::OnChange));
+    }
+
+    #[test]
+    fn a_lost_upload_is_asked_for_at_once_and_no_fault_of_what_runs() {
+        let error = DeploymentError::UploadLost("b".to_owned());
+        assert_eq!(
+            error.message(),
+            "the content of Bundle `b` was uploaded and is lost: upload it again; what runs is \
+             left as it is until then"
+        );
+        assert!(error.is_trouble() && !error.is_passing());
+        assert!(DeploymentError::NoContent("b".to_owned()).is_passing());
     }
 }

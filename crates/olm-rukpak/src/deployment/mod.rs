@@ -24,6 +24,7 @@ use olm_runtime::status::StatusWriter;
 pub(crate) use self::wake::Waker;
 use crate::args::CertificateChoice;
 use crate::contents::Contents;
+use crate::uploads::Uploads;
 
 /// Reconciles BundleDeployments of the class that this controller knows.
 pub(crate) struct DeploymentReconciler {
@@ -35,6 +36,7 @@ pub(crate) struct DeploymentReconciler {
     status: StatusWriter,
     events: Events,
     contents: Contents,
+    uploads: Uploads,
     applier: Applier,
     watches: ManagedWatches,
     waker: Waker,
@@ -48,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) known_bundles: Objects<Bundle>,
     pub(crate) events: Events,
     pub(crate) contents: Contents,
+    pub(crate) uploads: Uploads,
     pub(crate) applier: Applier,
     pub(crate) watches: ManagedWatches,
     pub(crate) waker: Waker,
@@ -62,6 +65,7 @@ impl DeploymentReconciler {
             known_bundles,
             events,
             contents,
+            uploads,
             applier,
             watches,
             waker,
@@ -77,6 +81,7 @@ impl DeploymentReconciler {
             client,
             events,
             contents,
+            uploads,
             applier,
             watches,
             waker,

@@ -74,20 +74,31 @@ impl DeploymentReconciler {
     }
 
     async fn content(&self, bundle: &AppliedBundle) -> Result<DirTree, DeploymentError> {
-        let missing = || {
-            self.waker.bundle(&bundle.bundle);
-            DeploymentError::NoContent(bundle.bundle.clone())
+        let found = match bundle.content_digest.parse() {
+            Ok(digest) => self.contents.get(&digest).await,
+            Err(_malformed) => Ok(None),
         };
-        let digest = bundle
-            .content_digest
-            .parse()
-            .map_err(|_malformed| missing())?;
-        let found = self.contents.get(&digest).await;
-        found
-            .map_err(|source| DeploymentError::Store {
-                bundle: bundle.bundle.clone(),
-                source,
-            })?
-            .ok_or_else(missing)
+        let found = found.map_err(|source| DeploymentError::Store {
+            bundle: bundle.bundle.clone(),
+            source,
+        })?;
+        match found {
+            Some(tree) => Ok(tree),
+            None => Err(self.missing(&bundle.bundle).await),
+        }
+    }
+
+    /// Has the content of a Bundle fetched again; says so, or that only its author has it.
+    async fn missing(&self, bundle: &str) -> DeploymentError {
+        self.waker.bundle(bundle);
+        let known = self.known_bundles.get(bundle, None);
+        if let Some(known) = known.filter(|known| known.spec.source.kind == "upload") {
+            let (uploads, uid) = (self.uploads.clone(), known.uid().unwrap_or_default());
+            // What cannot be read is said of the Bundle, when it is unpacked again.
+            if let Ok(None) = blocking(move || uploads.get(&uid)).await {
+                return DeploymentError::UploadLost(bundle.to_owned());
+            }
+        }
+        DeploymentError::NoContent(bundle.to_owned())
     }
 }
