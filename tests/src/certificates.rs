@@ -1,9 +1,11 @@
 //! Certificates of the control plane and of test servers: ECDSA P-256, made anew for each run.
 
+use std::time::{Duration, SystemTime};
+
 use anyhow::Result;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 
 /// A certificate and its private key, both as PEM.
@@ -21,9 +23,17 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// A certificate authority of one test process.
-#[derive(Debug)]
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// A certificate authority: one of a test process, or one that was made elsewhere.
+pub struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
 
 impl Authority {
     /// Makes one with the common name `name`.
@@ -32,24 +42,42 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self(CertifiedIssuer::self_signed(
-            params,
-            KeyPair::generate()?,
-        )?))
+        let key = KeyPair::generate()?;
+        Ok(Self {
+            certificate: params.self_signed(&key)?.pem(),
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// One that somebody else made, from its certificate and key as PEM.
+    pub fn known(certificate: &str, key: &str) -> Result<Self> {
+        Ok(Self {
+            certificate: certificate.to_owned(),
+            issuer: Issuer::from_ca_cert_pem(certificate, KeyPair::from_pem(key)?)?,
+        })
     }
 
     /// The authority's certificate as PEM.
     pub fn certificate(&self) -> String {
-        self.0.pem()
+        self.certificate.clone()
+    }
+
+    /// The authority's private key as PKCS #8.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// A serving certificate for DNS names and IP addresses.
     pub fn server(&self, names: &[&str]) -> Result<Identity> {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let name = names.first().cloned().unwrap_or_default();
-        let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(server(names)?)
+    }
+
+    /// The same, issued `age` ago for `life`.
+    pub fn aged_server(&self, names: &[&str], age: Duration, life: Duration) -> Result<Identity> {
+        let mut params = server(names)?;
+        let issued = SystemTime::now() - age;
+        params.not_before = issued.into();
+        params.not_after = (issued + life).into();
         self.sign(params)
     }
 
@@ -70,12 +98,21 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.0)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Identity {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         })
     }
+}
+
+fn server(names: &[&str]) -> Result<CertificateParams> {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let name = names.first().cloned().unwrap_or_default();
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
 }
 
 /// Installs the process's provider of TLS cryptography, which every TLS client needs.

@@ -3,15 +3,17 @@
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Secret, Service};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt as _};
+use olm_tests::certificates::Authority;
 use olm_tests::fixture::{Package, Version, definition};
 use olm_tests::publish::Publisher;
+use olm_tests::wait::message;
 use olm_tests::{Wait, chart};
 use serde_json::json;
 
-use super::cluster::{REGISTRY, RukpakCluster};
+use super::cluster::{OWNER_NAME, REGISTRY, RukpakCluster};
 
 /// Publishes two versions of an operator with a webhook; their references.
 async fn operator(fixture: &RukpakCluster, name: &str) -> Result<[String; 2]> {
@@ -194,4 +196,79 @@ async fn the_service_authority_of_openshift_is_asked_by_annotations() -> Result<
         "shift-operator-service-cert"
     );
     fixture.uninstall("shift").await
+}
+
+#[tokio::test]
+async fn auto_asks_the_service_authority_of_openshift_where_it_is_and_cert_manager_before_it()
+-> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let mut configuration = definition("operator.openshift.io/v1", "ServiceCA", "servicecas");
+    configuration["spec"]["scope"] = json!("Cluster");
+    chart::define(&fixture.client, &[configuration]).await?;
+    let [reference, _] = operator(&fixture, "first-operator").await?;
+    assert_eq!(
+        installed(&fixture, "first", &reference).await?,
+        "service-ca"
+    );
+    assert_eq!(
+        self::configuration(&fixture, "first-operator").await?,
+        (Some("true".to_owned()), false)
+    );
+
+    let kind = |kind: &str, plural: &str| definition("cert-manager.io/v1", kind, plural);
+    let definitions = [
+        kind("Certificate", "certificates"),
+        kind("Issuer", "issuers"),
+    ];
+    chart::define(&fixture.client, &definitions).await?;
+    let [reference, _] = operator(&fixture, "second-operator").await?;
+    assert_eq!(
+        installed(&fixture, "second", &reference).await?,
+        "cert-manager"
+    );
+    let authorities: Api<Secret> =
+        Api::namespaced(fixture.client.clone(), fixture.suite.namespace());
+    for name in ["first", "second"] {
+        let authority = authorities.get_opt(&format!("{name}-webhook-ca")).await?;
+        assert!(authority.is_none());
+        fixture.uninstall(name).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_of_somebody_else_is_no_authority_and_never_touched() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let secrets: Api<Secret> = Api::namespaced(fixture.client.clone(), fixture.suite.namespace());
+    let stranger = Authority::new("stranger")?;
+    let name = "guest-webhook-ca";
+    let theirs = serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"app": "theirs"}},
+        "stringData": {"ca.crt": stranger.certificate(), "ca.key": stranger.key()},
+    }))?;
+    let before = secrets.create(&PostParams::default(), &theirs).await?;
+
+    let [reference, _] = operator(&fixture, "guest-operator").await?;
+    fixture.deploy("guest", REGISTRY, &reference).await?;
+    let refused = fixture.said("guest", "Installed", "InstallFailed").await?;
+    let text = message(&refused, "Installed");
+    let namespace = fixture.suite.namespace();
+    let why = format!(
+        "Secret `{namespace}/{name}` is not this BundleDeployment's, and the authority of its \
+         webhooks would be kept there: delete or rename that Secret"
+    );
+    assert!(text.contains(&why), "{text}");
+    assert_eq!(secrets.get(name).await?, before);
+    let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(fixture.client.clone());
+    let webhook = "v.guest-operator.example.com";
+    assert!(webhooks.get_opt(webhook).await?.is_none());
+
+    // Their Secret outlives the BundleDeployment, too.
+    fixture.uninstall("guest").await?;
+    assert_eq!(secrets.get(name).await?, before);
+
+    secrets.delete(name, &DeleteParams::default()).await?;
+    assert_eq!(installed(&fixture, "guest", &reference).await?, "own");
+    assert_eq!(secrets.get(name).await?.labels()[OWNER_NAME], "guest");
+    fixture.uninstall("guest").await
 }

@@ -1,19 +1,21 @@
 //! Webhooks of an operator, called by the API server through their Service.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use olm_tests::Wait;
-use olm_tests::certificates::Authority;
+use olm_tests::certificates::{Authority, Identity};
 use olm_tests::fixture::{Package, Version, definition};
 use olm_tests::publish::Publisher;
 use serde_json::{Value, json};
@@ -240,4 +242,92 @@ async fn a_webhook_of_each_type_is_called_under_the_certificate_of_the_own_provi
     assert!(left.is_err(), "{left:?}");
     assert!(authorities.get_opt("triple-webhook-ca").await?.is_none());
     Ok(())
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Puts a certificate into the Secret of the webhook's Service, as it was long ago.
+async fn put(secrets: &Api<Secret>, leaf: &Identity) -> Result<()> {
+    let data = json!({"stringData": {"tls.crt": leaf.certificate, "tls.key": leaf.key}});
+    let parameters = PatchParams::default();
+    secrets
+        .patch(LEAF, &parameters, &Patch::Merge(&data))
+        .await?;
+    Ok(())
+}
+
+fn certificate(secret: &Secret) -> Option<&[u8]> {
+    Some(&secret.data.as_ref()?.get("tls.crt")?.0)
+}
+
+#[tokio::test]
+async fn an_old_certificate_is_renewed_under_its_authority_and_nothing_restarts() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let package = operator();
+    let content = package.content();
+    let reference = Publisher::new(&fixture.registry)
+        .bundle("triple:v1", &content.bundle("1.0.0")?.files)
+        .await?;
+    fixture.deploy("triple", REGISTRY, &reference).await?;
+    fixture.installed("triple").await?;
+
+    let client = fixture.client.clone();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), HOME);
+    let workloads: Api<Deployment> = Api::namespaced(client.clone(), HOME);
+    let authorities: Api<Secret> = Api::namespaced(client.clone(), fixture.suite.namespace());
+    let kept = authorities.get("triple-webhook-ca").await?;
+    let pem = |key: &str| -> Result<String> {
+        let entry = kept.data.as_ref().and_then(|data| data.get(key));
+        Ok(String::from_utf8(entry.context("no entry")?.0.clone())?)
+    };
+    let authority = Authority::known(&pem("ca.crt")?, &pem("ca.key")?)?;
+    let trusted_before = trusted(&fixture, &package).await?;
+    let workload = workloads.get(NAME).await?;
+
+    let host = format!("{SERVICE}.{HOME}");
+    let names = [
+        host.clone(),
+        format!("{host}.svc"),
+        format!("{host}.svc.cluster.local"),
+    ];
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // One that is not due is left as it is by a pass that repairs something else.
+    let young = authority.aged_server(&names, 59 * DAY, 90 * DAY)?;
+    put(&secrets, &young).await?;
+    let validating: Api<ValidatingWebhookConfiguration> = Api::all(client);
+    let configuration = format!("validate.{}", package.group());
+    let gone = DeleteParams::default();
+    validating.delete(&configuration, &gone).await?;
+    Wait::new("the configuration is back")
+        .logs(&fixture.suite)
+        .object(&validating, &configuration, |_| true)
+        .await?;
+    let left = secrets.get(LEAF).await?;
+    assert_eq!(certificate(&left), Some(young.certificate.as_bytes()));
+
+    let old = authority.aged_server(&names, 61 * DAY, 90 * DAY)?;
+    put(&secrets, &old).await?;
+    let fresh = Wait::new("the old certificate is replaced")
+        .logs(&fixture.suite)
+        .object(&secrets, LEAF, |secret| {
+            certificate(secret) != Some(old.certificate.as_bytes())
+        })
+        .await?;
+    assert_ne!(certificate(&fresh), Some(young.certificate.as_bytes()));
+
+    // The same authority signed it, and is trusted as before.
+    assert_eq!(authorities.get("triple-webhook-ca").await?.data, kept.data);
+    assert_eq!(trusted(&fixture, &package).await?, trusted_before);
+    let server = WebhookServer::start(authority.server(&names)?).await?;
+    server.present(&fresh).await?;
+    fixture
+        .cluster
+        .expose(HOME, SERVICE, 443, &[server.address])
+        .await?;
+    call_each(&fixture, &package, &server, "renewed").await?;
+
+    let after = workloads.get(NAME).await?;
+    assert_eq!(after.metadata.generation, workload.metadata.generation);
+    assert_eq!(after.spec, workload.spec);
+    fixture.uninstall("triple").await
 }

@@ -47,11 +47,31 @@ pub(crate) enum CertificateError {
         /// Why not.
         source: IssueError,
     },
+    /// The Secret that the authority would be kept in is somebody else's.
+    #[error(
+        "Secret `{namespace}/{name}` is not this BundleDeployment's, and the authority of its \
+         webhooks would be kept there: delete or rename that Secret, or give the BundleDeployment \
+         another name"
+    )]
+    Foreign {
+        /// Namespace of the Secret.
+        namespace: String,
+        /// Name of the Secret.
+        name: String,
+    },
 }
 
 /// Name of the Secret with the authority of a BundleDeployment.
 pub(crate) fn authority_name(deployment: &str) -> String {
     format!("{deployment}-webhook-ca")
+}
+
+/// Whether a Secret with the name of an authority is that of this BundleDeployment: only then it is
+/// believed, written or removed.
+pub(crate) fn is_authority_of(secret: &Secret, deployment: &str) -> bool {
+    let label = |key| secret.metadata.labels.as_ref()?.get(key);
+    label(OWNER_KIND).is_some_and(|kind| kind == OWNER_KIND_BUNDLE_DEPLOYMENT)
+        && label(OWNER_NAME).is_some_and(|name| name == deployment)
 }
 
 /// Sees to it that there is a certificate for each of `wanted`: adds the Secrets to `objects`, and
@@ -129,13 +149,7 @@ pub(crate) async fn remove_authority(
     let Some(secret) = api.get_opt(&name).await.map_err(failed("read"))? else {
         return Ok(());
     };
-    let is_ours = secret
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(OWNER_NAME))
-        .is_some_and(|owner| owner == deployment);
-    if !is_ours {
+    if !is_authority_of(&secret, deployment) {
         return Ok(());
     }
     match api.delete(&name, &DeleteParams::default()).await {
@@ -146,6 +160,7 @@ pub(crate) async fn remove_authority(
 }
 
 /// Reads the authority; makes it where there is none or it is damaged, renews it where it is old.
+/// A Secret of somebody else is refused and not touched.
 async fn authority(
     client: &Client,
     namespace: &str,
@@ -164,6 +179,14 @@ async fn authority(
         }
     };
     let found = api.get_opt(&name).await.map_err(failed("read"))?;
+    if let Some(secret) = &found
+        && !is_authority_of(secret, deployment)
+    {
+        return Err(CertificateError::Foreign {
+            namespace: namespace.to_owned(),
+            name,
+        });
+    }
     let held = found
         .as_ref()
         .and_then(|secret| Authority::read(secret.data.as_ref()?));
@@ -264,6 +287,12 @@ fn look_again(certificate: &str, now: Timestamp) -> Duration {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use std::sync::{Arc, Mutex};
+
+    use axum::http::{Method, Request, Response, StatusCode};
+    use kube::client::Body;
+    use rstest::rstest;
+
     use super::*;
 
     fn now() -> Timestamp {
@@ -287,6 +316,60 @@ mod tests {
         let authority = Authority::issue("a-webhook-ca", now()).unwrap();
         let leaf = authority.issue_leaf(&wanted().dns_names, now()).unwrap();
         (authority, leaf)
+    }
+
+    /// An API server with this Secret, and what it is asked to do.
+    fn serving(secret: Secret) -> (Client, Arc<Mutex<Vec<Method>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            log.lock().unwrap().push(request.method().clone());
+            let body = Body::from(serde_json::to_vec(&secret).unwrap());
+            async move {
+                let answer = Response::builder().status(StatusCode::OK).body(body);
+                Ok::<_, std::convert::Infallible>(answer.unwrap())
+            }
+        });
+        (Client::new(service, "default"), asked)
+    }
+
+    /// A sound authority in a Secret with these labels.
+    fn kept(labels: &Value) -> Secret {
+        let (authority, _) = made();
+        serde_json::from_value(json!({
+            "metadata": {"name": "a-webhook-ca", "namespace": "olm-system", "labels": labels},
+            "data": authority.write(),
+        }))
+        .unwrap()
+    }
+
+    #[rstest]
+    #[case::nobody(json!({}))]
+    #[case::name_alone(json!({OWNER_NAME: "a"}))]
+    #[case::another_kind(json!({OWNER_KIND: "Operator", OWNER_NAME: "a"}))]
+    #[case::another(json!({OWNER_KIND: "BundleDeployment", OWNER_NAME: "b"}))]
+    #[tokio::test]
+    async fn an_authority_of_somebody_else_is_refused_and_never_touched(#[case] labels: Value) {
+        let (client, asked) = serving(kept(&labels));
+        let outcome = authority(&client, "olm-system", "a", now()).await;
+        assert_eq!(
+            outcome.unwrap_err().to_string(),
+            "Secret `olm-system/a-webhook-ca` is not this BundleDeployment's, and the authority of \
+             its webhooks would be kept there: delete or rename that Secret, or give the \
+             BundleDeployment another name"
+        );
+        remove_authority(&client, "olm-system", "a").await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), [Method::GET, Method::GET]);
+    }
+
+    #[tokio::test]
+    async fn the_own_authority_is_used_as_it_is() {
+        let secret = kept(&json!({OWNER_KIND: "BundleDeployment", OWNER_NAME: "a"}));
+        let held = Authority::read(secret.data.as_ref().unwrap());
+        let (client, asked) = serving(secret);
+        let found = authority(&client, "olm-system", "a", now()).await;
+        assert_eq!(found.ok(), held);
+        assert_eq!(*asked.lock().unwrap(), [Method::GET]);
     }
 
     #[test]

@@ -71,17 +71,26 @@ impl DeploymentReconciler {
         if let Some(settled) = settled(self.certificate_provider, bundle, &before) {
             return Ok(settled);
         }
-        // The record may be lost with the status; the authority is kept elsewhere.
-        let name = certificates::authority_name(&object.name_any());
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.system_namespace);
-        let authority = secrets.get_opt(&name).await;
-        if authority.map_err(DeploymentError::Provider)?.is_some() {
-            return Ok(Provider::Own);
-        }
-        detect(&self.client)
+        unsettled(&self.client, &self.system_namespace, &object.name_any())
             .await
             .map_err(DeploymentError::Provider)
     }
+}
+
+/// Who it is where nothing is recorded. The record may be lost with the status; the authority of
+/// `deployment` is kept elsewhere. What the cluster has decides where there is none.
+async fn unsettled(
+    client: &Client,
+    system_namespace: &str,
+    deployment: &str,
+) -> Result<Provider, kube::Error> {
+    let name = certificates::authority_name(deployment);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), system_namespace);
+    let found = secrets.get_opt(&name).await?;
+    if found.is_some_and(|secret| certificates::is_authority_of(&secret, deployment)) {
+        return Ok(Provider::Own);
+    }
+    detect(client).await
 }
 
 /// What is decided already.
@@ -135,10 +144,83 @@ async fn serves(client: &Client, (version, kinds): (&str, &[&str])) -> Result<bo
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use axum::http::{Request, Response, StatusCode};
+    use kube::client::Body;
     use olm_api::bundle_deployment::InventoryObject;
     use rstest::rstest;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    /// An API server with this Secret, and with the kinds of these group versions.
+    fn cluster(secret: Option<Value>, serves: &'static [(&'static str, &'static str)]) -> Client {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let path = request.uri().path();
+            let answer = if path.starts_with("/api/v1/namespaces/olm-system/secrets/") {
+                secret.clone()
+            } else {
+                let version = path.trim_start_matches("/apis/");
+                let kinds: Vec<Value> = serves
+                    .iter()
+                    .filter(|(known, _)| *known == version)
+                    .map(|(_, kind)| {
+                        json!({"kind": kind, "name": kind.to_lowercase(), "singularName": "",
+                               "namespaced": true, "verbs": []})
+                    })
+                    .collect();
+                (!kinds.is_empty()).then(|| {
+                    json!({"kind": "APIResourceList", "groupVersion": version, "resources": kinds})
+                })
+            };
+            let (status, body) = match answer {
+                Some(body) => (StatusCode::OK, body),
+                None => (
+                    StatusCode::NOT_FOUND,
+                    json!({"kind": "Status", "status": "Failure", "reason": "NotFound",
+                           "message": "not found", "code": 404}),
+                ),
+            };
+            async move {
+                let body = Body::from(serde_json::to_vec(&body).unwrap());
+                let answer = Response::builder().status(status).body(body);
+                Ok::<_, std::convert::Infallible>(answer.unwrap())
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    const ISSUED: (&str, &str) = ("cert-manager.io/v1", "Certificate");
+    const ISSUER: (&str, &str) = ("cert-manager.io/v1", "Issuer");
+    const SERVICE: (&str, &str) = ("operator.openshift.io/v1", "ServiceCA");
+
+    #[rstest]
+    #[case::bare(None, &[], Provider::Own)]
+    #[case::cert_manager(None, &[ISSUED, ISSUER], Provider::CertManager)]
+    #[case::half_of_it(None, &[ISSUED], Provider::Own)]
+    #[case::service_ca(None, &[SERVICE], Provider::ServiceCa)]
+    #[case::both(None, &[SERVICE, ISSUED, ISSUER], Provider::CertManager)]
+    #[case::own_authority(Some("a"), &[SERVICE, ISSUED, ISSUER], Provider::Own)]
+    #[case::authority_of_another(Some("b"), &[ISSUED, ISSUER], Provider::CertManager)]
+    #[case::secret_of_another(Some(""), &[SERVICE], Provider::ServiceCa)]
+    #[tokio::test]
+    async fn only_the_own_authority_tells_that_it_is_installed(
+        #[case] owner: Option<&str>,
+        #[case] serves: &'static [(&'static str, &'static str)],
+        #[case] expected: Provider,
+    ) {
+        let secret = owner.map(|owner| {
+            let labels = match owner {
+                "" => json!({}),
+                owner => json!({"core.rukpak.io/owner-kind": "BundleDeployment",
+                                "core.rukpak.io/owner-name": owner}),
+            };
+            json!({"metadata": {"name": "a-webhook-ca", "labels": labels}})
+        });
+        let found = unsettled(&cluster(secret, serves), "olm-system", "a").await;
+        assert_eq!(found.unwrap(), expected);
+    }
 
     fn applied(provider: Option<&str>) -> AppliedBundle {
         AppliedBundle {
