@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt as _};
 use kube::Client;
 use serde_json::Value;
 
+use crate::claims::Claims;
 use crate::discovery::{Discovery, Resource};
 use crate::error::{ApplyError, RequestError};
 use crate::identity::ObjectId;
@@ -25,6 +26,7 @@ pub struct Applier {
     /// For watches, which are silent for long.
     pub(crate) streaming: Client,
     discovery: Arc<Discovery>,
+    pub(crate) claims: Arc<Claims>,
 }
 
 impl fmt::Debug for Applier {
@@ -45,6 +47,7 @@ impl Applier {
             streaming: client.clone(),
             requests: Requests::new(client.clone(), field_manager.into()),
             discovery: Arc::new(Discovery::new(client)),
+            claims: Arc::default(),
         }
     }
 

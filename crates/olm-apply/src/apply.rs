@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::applier::{Applier, WIDTH, about};
 use crate::error::{ApplyError, Refusal, RefusalReason, RequestError};
 use crate::identity::ObjectId;
+use crate::owner::{Owner, Ownership};
 use crate::phases::Phase;
 use crate::preflight::{self, Plan, Planned, Step, Surroundings};
 use crate::prepare::{Keeping, Manifest};
@@ -92,10 +93,11 @@ const SCHEMA_SETTLES: Duration = Duration::from_secs(3);
 impl Applier {
     /// Writes what the plan says, one phase after the other, at most eight objects at once.
     ///
-    /// An object that is not there is applied without force, so that one that somebody made in
-    /// the meantime is not taken over; one that is the owner's is applied with force and under
-    /// the precondition that it is still the same object. The next phase begins only when the one
-    /// before it has succeeded; after definitions it begins when they are established.
+    /// An object that was not there is looked for once more, so that one that somebody made in the
+    /// meantime is refused and not taken over; two owners of this process that make the same object
+    /// do so one after the other. One that is the owner's is applied with force and under the
+    /// precondition that it is still the same object. The next phase begins only when the one before
+    /// it has succeeded; after definitions it begins when they are established.
     ///
     /// # Errors
     ///
@@ -146,7 +148,9 @@ impl Applier {
                     }
                 }
             }
-            applied.results.extend(self.write_all(objects).await?);
+            applied
+                .results
+                .extend(self.write_all(&owner, objects).await?);
         }
         Ok(applied)
     }
@@ -259,11 +263,15 @@ impl Applier {
         Ok(condition("Established").is_some_and(|found| found["status"] == "True"))
     }
 
-    async fn write_all(&self, objects: Vec<Planned>) -> Result<Vec<ObjectResult>, ApplyError> {
+    async fn write_all(
+        &self,
+        owner: &Owner,
+        objects: Vec<Planned>,
+    ) -> Result<Vec<ObjectResult>, ApplyError> {
         let mut results = Vec::with_capacity(objects.len());
-        let mut failures: Vec<(ObjectId, RequestError)> = Vec::new();
+        let mut failures: Vec<(ObjectId, WriteError)> = Vec::new();
         let mut writes = stream::iter(objects)
-            .map(|planned| self.write(planned))
+            .map(|planned| self.write(owner, planned))
             .buffer_unordered(WIDTH);
         while let Some((id, outcome)) = writes.next().await {
             match outcome {
@@ -279,62 +287,113 @@ impl Applier {
         }
     }
 
-    async fn write(&self, planned: Planned) -> (ObjectId, Result<Action, RequestError>) {
+    async fn write(
+        &self,
+        owner: &Owner,
+        planned: Planned,
+    ) -> (ObjectId, Result<Action, WriteError>) {
         let Planned {
-            manifest:
-                Manifest {
-                    id,
-                    resource,
-                    mut body,
-                    ..
-                },
+            manifest,
             step,
             uid,
             ..
         } = planned;
-        let (action, force) = match step {
-            Step::Nothing => return (id, Ok(Action::Unchanged)),
-            Step::Leave => return (id, Ok(Action::Left)),
-            Step::Keep => return (id, Ok(Action::Kept)),
-            Step::Create | Step::Later => (Action::Created, false),
-            Step::Change => {
-                if let Some(uid) = uid {
-                    body["metadata"]["uid"] = Value::String(uid);
-                }
-                (Action::Changed, true)
-            }
+        let outcome = match step {
+            Step::Nothing => Ok(Action::Unchanged),
+            Step::Leave => Ok(Action::Left),
+            Step::Keep => Ok(Action::Kept),
+            Step::Create | Step::Later => self.make(owner, &manifest).await,
+            Step::Change => self.change(&manifest, uid).await,
         };
-        let outcome = self
-            .requests
-            .apply(&resource, &id, &body, Mode::Keep, force)
-            .await;
-        if outcome.is_ok() {
-            tracing::debug!(object = %id, ?action, "applied");
+        if let Ok(action @ (Action::Created | Action::Changed)) = &outcome {
+            tracing::debug!(object = %manifest.id, ?action, "applied");
         }
-        (id, outcome.map(|_| action))
+        (manifest.id, outcome)
+    }
+
+    /// Makes an object where there is still none.
+    async fn make(&self, owner: &Owner, manifest: &Manifest) -> Result<Action, WriteError> {
+        let Manifest {
+            id, resource, body, ..
+        } = manifest;
+        let _claimed = self.claims.claim(id).await;
+        if let Some(live) = self.requests.get_metadata(resource, id).await? {
+            let reason = match owner.judge(live.labels.as_ref()) {
+                Ownership::Ours => return self.change(manifest, live.uid).await,
+                _ if manifest.shared => return Ok(Action::Left),
+                Ownership::Nobodys => RefusalReason::NotOwned(owner.clone()),
+                Ownership::Others(other) => RefusalReason::OwnedByOther {
+                    owner: owner.clone(),
+                    other,
+                },
+            };
+            return Err(WriteError::Refused(reason));
+        }
+        self.requests
+            .apply(resource, id, body, Mode::Keep, false)
+            .await?;
+        Ok(Action::Created)
+    }
+
+    /// Changes the very object that was looked at.
+    async fn change(&self, manifest: &Manifest, uid: Option<String>) -> Result<Action, WriteError> {
+        let mut body = manifest.body.clone();
+        if let Some(uid) = uid {
+            body["metadata"]["uid"] = Value::String(uid);
+        }
+        self.requests
+            .apply(&manifest.resource, &manifest.id, &body, Mode::Keep, true)
+            .await?;
+        Ok(Action::Changed)
+    }
+}
+
+/// Why an object was not written.
+enum WriteError {
+    Request(RequestError),
+    /// Somebody made it since it was looked for.
+    Refused(RefusalReason),
+}
+
+impl From<RequestError> for WriteError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl WriteError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Request(error) if error.is_transient())
+    }
+
+    fn into_reason(self) -> RefusalReason {
+        match self {
+            Self::Refused(reason) => reason,
+            Self::Request(error) => RefusalReason::Rejected {
+                code: error.code().unwrap_or_default(),
+                message: preflight::one_line(&error.to_string()),
+            },
+        }
     }
 }
 
 /// One error for a phase: where anything was refused for good, everything is listed.
-fn combine(failures: Vec<(ObjectId, RequestError)>) -> Option<ApplyError> {
-    let is_final = |(_, error): &(ObjectId, RequestError)| !error.is_transient();
-    if failures.iter().any(is_final) {
+fn combine(failures: Vec<(ObjectId, WriteError)>) -> Option<ApplyError> {
+    if failures.iter().any(|(_, error)| !error.is_transient()) {
         let refusals = failures
             .into_iter()
-            .map(|(id, error)| {
-                let code = error.code().unwrap_or_default();
-                let message = preflight::one_line(&error.to_string());
-                Refusal::new(&id, RefusalReason::Rejected { code, message })
-            })
+            .map(|(id, error)| Refusal::new(&id, error.into_reason()))
             .collect();
         return Some(ApplyError::Refused(refusals));
     }
     failures
         .into_iter()
-        .next()
-        .map(|(object, source)| ApplyError::Request {
-            operation: "apply",
-            object,
-            source,
+        .find_map(|(object, error)| match error {
+            WriteError::Request(source) => Some(ApplyError::Request {
+                operation: "apply",
+                object,
+                source,
+            }),
+            WriteError::Refused(_) => None,
         })
 }

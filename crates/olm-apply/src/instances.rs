@@ -5,7 +5,9 @@ use futures::stream::{self, StreamExt as _};
 use crate::applier::{Applier, WIDTH, about};
 use crate::discovery::Resource;
 use crate::error::ApplyError;
+use crate::error::RequestError;
 use crate::identity::ObjectId;
+use crate::preflight::one_line;
 use crate::requests::PAGE;
 
 /// How many objects of a kind there are.
@@ -15,26 +17,37 @@ pub struct InstanceCount {
     pub definition: String,
     /// Kind that it defines.
     pub kind: String,
-    /// Number of objects, in all namespaces; more than 0 in lists of what remains.
+    /// Number of objects, in all namespaces; more than 0 in lists of what remains, unless there is
+    /// trouble.
     pub count: u64,
     /// The first of them by namespace and name, at most three, to show where to look.
     pub examples: Vec<String>,
+    /// Why they cannot be listed or deleted, where the API server or a webhook fails: a conversion
+    /// webhook whose workload does not run, for example.
+    pub trouble: Option<String>,
+}
+
+impl InstanceCount {
+    /// Whether there are objects, or nobody can tell.
+    pub fn may_remain(&self) -> bool {
+        self.count > 0 || self.trouble.is_some()
+    }
 }
 
 impl std::fmt::Display for InstanceCount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} ({} left: {}",
-            self.definition,
-            self.count,
-            self.examples.join(", ")
-        )?;
-        f.write_str(if self.count > self.examples.len() as u64 {
-            ", …)"
-        } else {
-            ")"
-        })
+        write!(f, "{} (", self.definition)?;
+        if self.count > 0 {
+            write!(f, "{} left: {}", self.count, self.examples.join(", "))?;
+            if self.count > self.examples.len() as u64 {
+                f.write_str(", …")?;
+            }
+        }
+        if let Some(trouble) = &self.trouble {
+            let separator = if self.count > 0 { "; " } else { "" };
+            write!(f, "{separator}{trouble}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -42,7 +55,8 @@ const EXAMPLES: usize = 3;
 
 impl Applier {
     /// Counts the objects of the kind that a definition defines; nothing where that kind is not
-    /// served.
+    /// served. That they cannot be listed for a reason that may last is said in the answer
+    /// ([`InstanceCount::trouble`]).
     ///
     /// # Errors
     ///
@@ -57,6 +71,7 @@ impl Applier {
         let mut count = 0;
         let mut examples = Vec::new();
         let mut page: Option<String> = None;
+        let mut trouble = None;
         loop {
             let list = match self
                 .requests
@@ -66,6 +81,13 @@ impl Applier {
                 Ok(list) => list,
                 // The definition is there but not served: it is being made or taken away.
                 Err(error) if error.is_not_found() => break,
+                Err(error) if may_last(&error) => {
+                    trouble = Some(format!(
+                        "they cannot be listed: {}",
+                        one_line(&error.to_string())
+                    ));
+                    break;
+                }
                 Err(source) => return Err(list_error(&resource, source)),
             };
             count += list.items.len() as u64;
@@ -94,13 +116,19 @@ impl Applier {
             kind: resource.api.kind,
             count,
             examples,
+            trouble,
         }))
     }
 
     /// Asks for the deletion of every object of the kind; those on their way out are left alone.
-    pub(crate) async fn delete_instances(&self, definition: &ObjectId) -> Result<(), ApplyError> {
+    /// Says why where one of them may not be deleted, by a webhook for example.
+    pub(crate) async fn delete_instances(
+        &self,
+        definition: &ObjectId,
+    ) -> Result<Option<String>, ApplyError> {
+        let mut trouble = None;
         let Some(resource) = self.defined_resource(definition).await? else {
-            return Ok(());
+            return Ok(trouble);
         };
         let mut page: Option<String> = None;
         loop {
@@ -110,7 +138,9 @@ impl Applier {
                 .await
             {
                 Ok(list) => list,
-                Err(error) if error.is_not_found() => return Ok(()),
+                Err(error) if error.is_not_found() => return Ok(trouble),
+                // Counting them says so.
+                Err(error) if may_last(&error) => return Ok(trouble),
                 Err(source) => return Err(list_error(&resource, source)),
             };
             let doomed = list.items.into_iter().filter_map(|item| {
@@ -132,17 +162,24 @@ impl Applier {
                     let resource = &resource;
                     async move {
                         let outcome = self.requests.delete(resource, &id, uid).await;
-                        outcome.map_err(about("delete", &id))
+                        (id, outcome)
                     }
                 })
                 .buffer_unordered(WIDTH);
-            while let Some(outcome) = deletions.next().await {
-                outcome?;
+            while let Some((id, outcome)) = deletions.next().await {
+                match outcome {
+                    Ok(()) => {}
+                    Err(error) if may_last(&error) => {
+                        let why = one_line(&error.to_string());
+                        trouble.get_or_insert_with(|| format!("{id} cannot be deleted: {why}"));
+                    }
+                    Err(error) => return Err(about("delete", &id)(error)),
+                }
             }
             drop(deletions);
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = Some(token),
-                None => return Ok(()),
+                None => return Ok(trouble),
             }
         }
     }
@@ -160,7 +197,13 @@ impl Applier {
     }
 }
 
-fn list_error(resource: &Resource, source: crate::error::RequestError) -> ApplyError {
+/// Whether an answer is a refusal, or the failure of a webhook that the request has to pass: both last
+/// until somebody does something about it.
+fn may_last(error: &RequestError) -> bool {
+    !error.is_transient() || error.code() == Some(500)
+}
+
+fn list_error(resource: &Resource, source: RequestError) -> ApplyError {
     ApplyError::List {
         kind: resource.api.kind.clone(),
         api_version: resource.api.api_version.clone(),

@@ -55,6 +55,7 @@
 
 mod applier;
 mod apply;
+mod claims;
 mod crd_safety;
 mod discovery;
 mod drift;

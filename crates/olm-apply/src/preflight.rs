@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::stream::{self, StreamExt as _};
+use kube::Resource as _;
+use olm_api::bundle_deployment::BundleDeployment;
+use olm_api::labels::OWNER_KIND_BUNDLE_DEPLOYMENT;
 use serde_json::Value;
 
 use crate::applier::{Applier, WIDTH, about};
@@ -250,6 +253,8 @@ impl Applier {
             match self.judge(&manifest, live, around) {
                 Ok(Step::Leave) => return Ok(planned(manifest, Step::Leave, None)),
                 Ok(_) => {}
+                Err(RefusalReason::OwnedByOther { other, .. })
+                    if id.is_crd() && self.is_gone(&other).await? => {}
                 Err(reason) => return Ok(Finding::Refused(vec![Refusal::new(id, reason)])),
             }
         }
@@ -353,6 +358,26 @@ impl Applier {
             }
             trials += 1;
         }
+    }
+
+    /// Whether an owner is not in the cluster any more: the definitions that it left behind, with
+    /// their custom resources, are there for the next one.
+    async fn is_gone(&self, owner: &Owner) -> Result<bool, ApplyError> {
+        if owner.kind != OWNER_KIND_BUNDLE_DEPLOYMENT {
+            return Ok(false);
+        }
+        let id = ObjectId {
+            group: BundleDeployment::group(&()).into_owned(),
+            version: BundleDeployment::version(&()).into_owned(),
+            kind: owner.kind.clone(),
+            namespace: None,
+            name: owner.name.clone(),
+        };
+        let Some(resource) = self.resource_of(&id).await? else {
+            return Ok(false);
+        };
+        let found = self.requests.get_metadata(&resource, &id).await;
+        Ok(found.map_err(about("read", &id))?.is_none())
     }
 
     /// Whether a live object may be written to, and whether it should.

@@ -22,12 +22,16 @@ pub struct Pruned {
     pub released: Vec<ObjectId>,
     /// Namespaces that stay because objects of other owners are in them.
     pub occupied: Vec<ObjectId>,
+    /// Namespaces that stay because objects of the new set are in them, and with those all that is
+    /// beside them. They stay in the inventory.
+    pub inhabited: Vec<ObjectId>,
 }
 
 impl Pruned {
     /// What has to stay in the inventory beside the new set.
     pub fn remaining(&self) -> impl Iterator<Item = &ObjectId> {
-        self.kept.iter().map(|(id, _)| id)
+        let kept = self.kept.iter().map(|(id, _)| id);
+        kept.chain(&self.inhabited)
     }
 }
 
@@ -48,6 +52,10 @@ impl Applier {
         new: &[ObjectId],
     ) -> Result<Pruned, ApplyError> {
         let wanted: HashSet<_> = new.iter().map(ObjectId::key).collect();
+        let inhabited: HashSet<&str> = new
+            .iter()
+            .filter_map(|id| id.namespace.as_deref())
+            .collect();
         let obsolete: Vec<&ObjectId> = old
             .iter()
             .filter(|id| !wanted.contains(&id.key()))
@@ -56,9 +64,12 @@ impl Applier {
         for phase in Phase::ALL.into_iter().rev() {
             let mut doomed = Vec::new();
             for id in obsolete.iter().filter(|id| Phase::of_object(id) == phase) {
-                if id.is_crd()
+                if id.is_kind("", "Namespace") && inhabited.contains(id.name.as_str()) {
+                    pruned.inhabited.push((*id).clone());
+                } else if id.is_crd()
+                    && self.is_there(owner, id).await?
                     && let Some(instances) = self.count_instances(id).await?
-                    && instances.count > 0
+                    && instances.may_remain()
                 {
                     pruned.kept.push(((*id).clone(), instances));
                 } else {

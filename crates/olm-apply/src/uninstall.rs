@@ -1,5 +1,6 @@
 //! Taking an installation away, in an order in which everything can still finish its work.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -133,7 +134,7 @@ impl Applier {
             })
             .buffered(WIDTH);
         while let Some(found) = looks.next().await {
-            counts.extend(found?.filter(|found| found.count > 0));
+            counts.extend(found?.filter(InstanceCount::may_remain));
         }
         drop(looks);
         Ok(counts)
@@ -217,13 +218,20 @@ impl Applier {
         if remaining.is_empty() || options.abandon_instances {
             return Ok(remaining);
         }
+        let mut trouble = BTreeMap::new();
         for id in inventory.iter().filter(|id| id.is_crd()) {
-            if remaining.iter().any(|found| found.definition == id.name) {
-                self.delete_instances(id).await?;
+            if remaining.iter().any(|found| found.definition == id.name)
+                && let Some(why) = self.delete_instances(id).await?
+            {
+                trouble.insert(id.name.clone(), why);
             }
         }
         loop {
             remaining = self.remaining_instances(owner, inventory).await?;
+            for found in &mut remaining {
+                let why = trouble.get(&found.definition).cloned();
+                found.trouble = found.trouble.take().or(why);
+            }
             if remaining.is_empty() || Instant::now() >= deadline {
                 return Ok(remaining);
             }
@@ -264,12 +272,22 @@ mod tests {
             kind: "Thing".into(),
             count,
             examples: examples.iter().map(ToString::to_string).collect(),
+            trouble: None,
         };
         let waiting = Uninstall::Instances(vec![count(1, &["ns/a"]), count(9, &["a", "b", "c"])]);
         assert_eq!(
             waiting.to_string(),
             "waiting for custom resources to be deleted: \
              things.x.io (1 left: ns/a), things.x.io (9 left: a, b, c, …)"
+        );
+        let mut unreadable = count(0, &[]);
+        unreadable.trouble = Some("they cannot be listed: no".into());
+        let mut held = count(2, &["a", "b"]);
+        held.trouble = Some("Thing \"a\" cannot be deleted: no".into());
+        assert_eq!(
+            Uninstall::Instances(vec![unreadable, held]).to_string(),
+            "waiting for custom resources to be deleted: things.x.io (they cannot be listed: no), \
+             things.x.io (2 left: a, b; Thing \"a\" cannot be deleted: no)"
         );
         let pod = |name: usize| ObjectId {
             group: String::new(),

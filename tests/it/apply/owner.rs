@@ -21,7 +21,10 @@ pub(super) struct BundleOwner {
 
 impl BundleOwner {
     pub(super) async fn new(name: &'static str) -> Result<Self> {
-        let cluster = ControlPlane::shared().await?;
+        Self::on(ControlPlane::shared().await?, name).await
+    }
+
+    pub(super) async fn on(cluster: ControlPlane, name: &'static str) -> Result<Self> {
         let client = cluster.client().await?;
         let applier = Applier::new(client.clone(), "rukpak-apply");
         Ok(Self {

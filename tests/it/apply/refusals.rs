@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use kube::api::PostParams;
-use olm_apply::{Action, Uninstall, UninstallOptions};
+use olm_apply::{Action, ApplyOptions, Owner, Uninstall, UninstallOptions};
 use serde_json::{Value, json};
 
 use super::objects::{config_map, deployment};
@@ -61,6 +61,51 @@ async fn objects_of_others_are_refused_and_left_alone() -> Result<()> {
     assert_eq!(done, Uninstall::Done { left: vec![] });
     assert!(fixture.exists("Namespace", name).await?);
     assert!(fixture.exists("ConfigMap", "nobodys").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_somebody_makes_in_the_meantime_is_not_taken_over() -> Result<()> {
+    let name = "apply-meantime";
+    let first = BundleOwner::new(name).await?;
+    first.install(&[config_map("made-before", "x")]).await?;
+    let second = BundleOwner {
+        owner: Owner::bundle_deployment("apply-meantime-second"),
+        ..BundleOwner::new(name).await?
+    };
+    // Both have looked, and neither has found anything.
+    let plans = [
+        first.plan(&[config_map("both", "first")], &[]).await?,
+        second.plan(&[config_map("both", "second")], &[]).await?,
+        second.plan(&[config_map("users", "second")], &[]).await?,
+    ];
+    let users = json!({"metadata": {"name": "users"}, "data": {"other": "user"}});
+    first
+        .api("ConfigMap")
+        .create(&PostParams::default(), &serde_json::from_value(users)?)
+        .await?;
+    let [of_first, of_second, over_user] = plans;
+    let options = ApplyOptions::default;
+    first.applier.apply(of_first, options()).await?;
+    // As one process does, in which all passes share what they claim.
+    let applier = &first.applier;
+    let refused = applier.apply(of_second, options()).await.unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "ConfigMap \"both\" in namespace \"apply-meantime\" exists and is owned by \
+         BundleDeployment \"apply-meantime\", not by BundleDeployment \"apply-meantime-second\""
+    );
+    let refused = applier.apply(over_user, options()).await.unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "ConfigMap \"users\" in namespace \"apply-meantime\" exists and is not owned by \
+         BundleDeployment \"apply-meantime-second\""
+    );
+    let both = first.get("ConfigMap", "both").await?;
+    assert_eq!(both["data"], json!({"key": "first"}));
+    let users = first.get("ConfigMap", "users").await?;
+    assert_eq!(users["data"], json!({"other": "user"}));
+    assert_eq!(users["metadata"]["labels"], Value::Null);
     Ok(())
 }
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use kube::api::PostParams;
-use olm_apply::{ObjectId, Owner, Uninstall, UninstallOptions};
-use olm_tests::Wait;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, ListParams, PostParams};
+use kube::core::GroupVersionKind;
+use olm_apply::{Applier, ObjectId, Owner, Uninstall, UninstallOptions};
+use olm_tests::{ControlPlane, Wait};
 use serde_json::json;
 
-use super::objects::{config_map, definition, operator, thing};
+use super::objects::{config_map, definition, group, operator, thing};
 use super::owner::{BundleOwner, names};
 
 #[tokio::test]
@@ -167,5 +169,77 @@ async fn a_namespace_that_another_owner_uses_survives_its_maker() -> Result<()> 
         }
     );
     assert!(second.exists("ConfigMap", "second").await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn custom_resources_that_no_webhook_converts_any_more_are_named_and_can_be_abandoned()
+-> Result<()> {
+    let name = "apply-broken";
+    // A kind that cannot be listed is in everybody's way.
+    let fixture = BundleOwner::on(ControlPlane::own().await?, name).await?;
+    let text = json!({"text": {"type": "string"}});
+    let (inventory, _) = fixture
+        .install(&[definition(name, &text), config_map("config", "x")])
+        .await?;
+    let users = serde_json::from_value(thing(name, "users", &json!({})))?;
+    fixture
+        .things()
+        .create(&PostParams::default(), &users)
+        .await?;
+    let crd = inventory
+        .iter()
+        .find(|id| id.kind == "CustomResourceDefinition");
+    let crd = crd.context("the definition is in the inventory")?.clone();
+    let mut newer = definition(name, &text)["spec"]["versions"][0].clone();
+    let mut older = newer.clone();
+    newer["name"] = json!("v2");
+    newer["storage"] = json!(false);
+    older["storage"] = json!(true);
+    let nowhere = json!({"spec": {
+        "versions": [newer, older],
+        "conversion": {"strategy": "Webhook", "webhook": {
+            "conversionReviewVersions": ["v1"],
+            "clientConfig": {"url": "https://127.0.0.1:1/convert"}}}}});
+    let crds = fixture.api("CustomResourceDefinition");
+    fixture.merge(&crds, &crd.name, nowhere).await?;
+    let kind = GroupVersionKind::gvk(&group(name), "v2", "Thing");
+    let newer = ApiResource::from_gvk(&kind);
+    let newer: Api<DynamicObject> = Api::all_with(fixture.client.clone(), &newer);
+    Wait::new("nothing converts the custom resources")
+        .value(async || {
+            // Without a limit it would be answered from a cache that never gets ready.
+            let listed = newer.list_metadata(&ListParams::default().limit(1)).await;
+            Ok(matches!(listed, Err(kube::Error::Api(status)) if status.code == 500).then_some(()))
+        })
+        .await?;
+    // The kinds that are served are looked at anew.
+    let applier = Applier::new(fixture.client.clone(), "rukpak-apply");
+    let options = UninstallOptions::default();
+    let waits = applier
+        .uninstall(&fixture.owner, &inventory, options)
+        .await?;
+    let said = waits.to_string();
+    let wanted = format!(
+        "waiting for custom resources to be deleted: {} (they cannot be listed: ",
+        crd.name
+    );
+    assert!(said.starts_with(&wanted), "{said}");
+    assert!(said.contains("conversion webhook"), "{said}");
+    assert!(fixture.exists("ConfigMap", "config").await?);
+
+    let abandon = UninstallOptions {
+        abandon_instances: true,
+        look_on: Duration::from_mins(1),
+        ..options
+    };
+    let rest: Vec<ObjectId> = inventory
+        .iter()
+        .filter(|id| id.kind != "Namespace")
+        .cloned()
+        .collect();
+    let done = applier.uninstall(&fixture.owner, &rest, abandon).await?;
+    assert_eq!(done, Uninstall::Done { left: vec![crd] });
+    assert!(!fixture.exists("ConfigMap", "config").await?);
     Ok(())
 }

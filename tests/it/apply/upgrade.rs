@@ -1,9 +1,11 @@
 //! What the next version no longer has goes, unless somebody uses it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use kube::api::{DeleteParams, PostParams};
-use olm_apply::{ApplyOptions, ObjectId};
-use serde_json::json;
+use olm_apply::{ApplyOptions, ObjectId, UninstallOptions};
+use serde_json::{Value, json};
 
 use super::objects::{config_map, definition, thing};
 use super::owner::{BundleOwner, names};
@@ -79,5 +81,39 @@ async fn an_upgrade_prunes_what_left_and_keeps_definitions_that_are_used() -> Re
         .await?;
     let pruned = fixture.applier.prune(&fixture.owner, &kept, &last).await?;
     assert_eq!(names(&pruned.removed), names(&kept));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_namespace_that_left_the_bundle_stays_while_the_bundle_lives_in_it() -> Result<()> {
+    let name = "apply-moved-in";
+    let fixture = BundleOwner::new(name).await?;
+    let home = "apply-moved-in-home";
+    let mut map = config_map("lives-there", "x");
+    map["metadata"]["namespace"] = json!(home);
+    let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}});
+    let empty = json!({"apiVersion": "v1", "kind": "Namespace",
+                       "metadata": {"name": "apply-moved-out"}});
+    let (inventory, _) = fixture.install(&[space, empty, map.clone()]).await?;
+    let plan = fixture.plan(&[map], &inventory).await?;
+    let new = plan.inventory();
+    fixture.applier.apply(plan, ApplyOptions::default()).await?;
+    let applier = &fixture.applier;
+    let pruned = applier.prune(&fixture.owner, &inventory, &new).await?;
+    assert_eq!(names(&pruned.removed), ["Namespace apply-moved-out"]);
+    let remaining: Vec<ObjectId> = pruned.remaining().cloned().collect();
+    assert_eq!(names(&remaining), ["Namespace apply-moved-in-home"]);
+    let live = fixture.get("Namespace", home).await?;
+    assert_eq!(live["metadata"]["deletionTimestamp"], Value::Null);
+
+    // It is still the bundle's, and goes with it.
+    let all: Vec<ObjectId> = new.iter().chain(&remaining).cloned().collect();
+    let options = UninstallOptions {
+        look_on: Duration::from_mins(1),
+        ..UninstallOptions::default()
+    };
+    let done = applier.uninstall(&fixture.owner, &all, options).await?;
+    assert!(done.is_done(), "{done}");
+    assert!(!fixture.exists("Namespace", home).await?);
     Ok(())
 }

@@ -136,6 +136,15 @@ async fn definitions_stay_where_the_policy_or_custom_resources_keep_them() -> Re
     let live = widgets.get("users").await?;
     assert!(live.metadata.deletion_timestamp.is_none());
 
+    // Whoever brings it next has it, if only under another name.
+    fixture
+        .deploy_with("heir", PLAIN, &with, policy.clone())
+        .await?;
+    fixture.installed("heir").await?;
+    fixture.uninstall("heir").await?;
+    let live = widgets.get("users").await?;
+    assert!(live.metadata.deletion_timestamp.is_none());
+
     // The same deployment finds it again, and without the policy takes it along.
     fixture.deploy(name, PLAIN, &with).await?;
     fixture.installed(name).await?;

@@ -182,6 +182,7 @@ mod tests {
             kind: "Widget".to_owned(),
             count: 2,
             examples: vec!["a/b".to_owned(), "a/c".to_owned()],
+            trouble: None,
         }
     }
 
