@@ -14,6 +14,9 @@ use crate::report::Logs;
 use crate::scratch;
 use crate::wait::Wait;
 
+/// The files of its certificate and key.
+const TLS_FILES: [&str; 2] = ["tls.crt", "tls.key"];
+
 /// Who may use the registry.
 #[derive(Clone, Debug, Default)]
 pub enum RegistryAuth {
@@ -92,14 +95,9 @@ impl Registry {
         });
         let mut authority = None;
         if options.tls {
-            let issuer = Authority::new("olm-test-registry")?;
-            let identity = issuer.server(&["localhost", "127.0.0.1"])?;
-            let file = |name, content| scratch::write(directory.join(name), content);
-            configuration["http"]["tls"] = json!({
-                "certificate": file("tls.crt", identity.certificate)?,
-                "key": file("tls.key", identity.key)?,
-            });
-            authority = Some(issuer.certificate());
+            authority = Some(certify(&directory)?);
+            let [certificate, key] = TLS_FILES.map(|name| directory.join(name));
+            configuration["http"]["tls"] = json!({ "certificate": certificate, "key": key });
         }
         match options.auth {
             RegistryAuth::None => {}
@@ -172,6 +170,14 @@ impl Registry {
         self.authority.as_deref()
     }
 
+    /// Starts it again with a certificate of another authority, which [`Self::authority`] then gives.
+    pub async fn change_authority(&mut self) -> Result<()> {
+        let directory = self.data.parent().context("the data have no folder")?;
+        self.authority = Some(certify(directory)?);
+        self.kill()?;
+        self.start_again().await
+    }
+
     /// The root of the registry's file storage (`docker/registry/v2/…` below it).
     pub fn data(&self) -> &Path {
         &self.data
@@ -211,6 +217,16 @@ impl Logs for Registry {
     fn tails(&self) -> Vec<(String, String)> {
         self.process.tails()
     }
+}
+
+/// Writes the files of a certificate of a new authority; the authority's own.
+fn certify(directory: &Path) -> Result<String> {
+    let issuer = Authority::new("olm-test-registry")?;
+    let identity = issuer.server(&["localhost", "127.0.0.1"])?;
+    let [certificate, key] = TLS_FILES.map(|name| directory.join(name));
+    scratch::write(certificate, identity.certificate)?;
+    scratch::write(key, identity.key)?;
+    Ok(issuer.certificate())
 }
 
 /// RFC 7396.

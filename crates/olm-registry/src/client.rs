@@ -17,6 +17,7 @@ use crate::manifest::{self, ImageConfig, LayerDescriptor, Manifest};
 use crate::mirror;
 use crate::reference::Reference;
 use crate::retry;
+use crate::roots::Roots;
 use crate::session::{self, Request, Session};
 
 /// Sessions that are kept; the one not used for longest goes.
@@ -81,12 +82,13 @@ impl Image {
 #[derive(Debug, Clone)]
 pub struct Client {
     config: Arc<ClientConfig>,
-    roots: Arc<Vec<reqwest::Certificate>>,
     pool: Arc<Mutex<Pool>>,
 }
 
-#[derive(Debug, Default)]
+/// What was made with the roots as they are.
+#[derive(Debug)]
 struct Pool {
+    roots: Roots,
     verifying: Option<reqwest::Client>,
     trusting: Option<reqwest::Client>,
     /// The most recently used last.
@@ -104,28 +106,18 @@ impl Client {
     /// A client. The process must have installed a rustls provider before its first request.
     ///
     /// # Errors
-    /// [`RegistryError::Setup`] for extra root certificates that are not PEM.
+    /// [`RegistryError::Setup`] for extra root certificates that are none, and for a file of them
+    /// that cannot be read.
     pub fn new(config: ClientConfig) -> Result<Self, RegistryError> {
-        let mut roots = Vec::new();
-        for bundle in &config.extra_root_certificates {
-            let found = reqwest::Certificate::from_pem_bundle(bundle).map_err(|e| {
-                RegistryError::Setup {
-                    reason: "a root certificate is not valid PEM",
-                    source: Some(Box::new(e)),
-                }
-            })?;
-            if found.is_empty() {
-                return Err(RegistryError::Setup {
-                    reason: "a file of root certificates holds none",
-                    source: None,
-                });
-            }
-            roots.extend(found);
-        }
+        let pool = Pool {
+            roots: Roots::open(&config)?,
+            verifying: None,
+            trusting: None,
+            sessions: VecDeque::new(),
+        };
         Ok(Self {
             config: Arc::new(config),
-            roots: Arc::new(roots),
-            pool: Arc::new(Mutex::new(Pool::default())),
+            pool: Arc::new(Mutex::new(pool)),
         })
     }
 
@@ -408,6 +400,12 @@ impl Client {
             tls_verify: access.tls_verify,
         };
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = &mut *pool;
+        if pool.roots.follow() {
+            // What is under way goes on with what it began with.
+            (pool.verifying, pool.trusting) = (None, None);
+            pool.sessions.clear();
+        }
         if let Some(at) = pool.sessions.iter().position(|(known, _)| *known == key)
             && let Some(entry) = pool.sessions.remove(at)
         {
@@ -420,9 +418,11 @@ impl Client {
         } else {
             &mut pool.trusting
         };
-        let http = match slot {
-            Some(http) => http.clone(),
-            None => slot.insert(self.http(access.tls_verify)?).clone(),
+        let http = if let Some(http) = slot {
+            http.clone()
+        } else {
+            let http = self.http(&pool.roots, access.tls_verify)?;
+            slot.insert(http).clone()
         };
         let schemes = session::schemes(reference, &self.config.plain_http);
         let session = Arc::new(Session::new(http, access.credentials.clone(), schemes));
@@ -433,7 +433,13 @@ impl Client {
         Ok(session)
     }
 
-    fn http(&self, tls_verify: bool) -> Result<reqwest::Client, RegistryError> {
+    /// The PEM bundles of the authorities that are trusted besides the system's.
+    pub(crate) fn root_bundles(&self) -> Vec<Vec<u8>> {
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.roots.bundles()
+    }
+
+    fn http(&self, roots: &Roots, tls_verify: bool) -> Result<reqwest::Client, RegistryError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(RegistryError::Setup {
                 reason: "the process has installed no TLS provider",
@@ -450,7 +456,7 @@ impl Client {
             // Digests are of the bytes as they are stored.
             .no_gzip()
             .tls_danger_accept_invalid_certs(!tls_verify)
-            .tls_certs_merge(self.roots.iter().cloned())
+            .tls_certs_merge(roots.certificates())
             .build()
             .map_err(|e| RegistryError::Setup {
                 reason: "TLS cannot be set up; are there root certificates?",

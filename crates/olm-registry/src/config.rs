@@ -1,5 +1,6 @@
 //! How a client behaves.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::mirror::Mirror;
@@ -12,7 +13,7 @@ pub(crate) const USER_AGENT: &str = concat!("olm-rs/", env!("CARGO_PKG_VERSION")
 pub struct ClientConfig {
     /// Registries, as `HOST` or `HOST:PORT`, that are spoken to in plain HTTP. Others are spoken
     /// to in HTTPS; those on this machine (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`) in HTTP
-    /// if HTTPS cannot be had. Default: none.
+    /// if they speak no HTTPS. Default: none.
     pub plain_http: Vec<String>,
     /// Where images can be had as well. These are asked first, once each, for tags and digests. Default:
     /// none.
@@ -20,6 +21,10 @@ pub struct ClientConfig {
     /// PEM bundles of certificate authorities that are trusted besides the system's. Default:
     /// none.
     pub extra_root_certificates: Vec<Vec<u8>>,
+    /// A file of at most 4 MiB with more of them. It is looked at before each operation, and where it
+    /// has changed, new connections trust what is in it now; one that is gone or damaged leaves
+    /// what was in it before in use, and is logged. Default: none.
+    pub root_certificate_file: Option<PathBuf>,
     /// `User-Agent` of every request but the uploads of blobs, which have the default. Default:
     /// `olm-rs/VERSION`.
     pub user_agent: String,
@@ -37,6 +42,7 @@ impl Default for ClientConfig {
             plain_http: Vec::new(),
             mirrors: Vec::new(),
             extra_root_certificates: Vec::new(),
+            root_certificate_file: None,
             user_agent: USER_AGENT.to_owned(),
             timeouts: Timeouts::default(),
             retry: Retry::default(),

@@ -16,6 +16,8 @@
 //! * HTTPS, but for registries that are named otherwise or are on this machine;
 //! * what has mirrors is asked of them first, each with its own credentials, and of its own registry
 //!   when none of them gives it;
+//! * a file of authorities is followed as it changes: new connections trust what is in it now, and
+//!   one that is damaged changes nothing;
 //! * credentials go to their registry and to the token service it names, never in the clear where
 //!   the registry is asked in HTTPS, and into no message and no `Debug`.
 //!
@@ -49,6 +51,7 @@ mod mirror;
 pub mod push;
 mod reference;
 mod retry;
+mod roots;
 mod session;
 mod token;
 

@@ -212,12 +212,11 @@ impl Client {
             accept_invalid_certificates: !access.tls_verify,
             use_monolithic_push: true,
             extra_root_certificates: self
-                .config()
-                .extra_root_certificates
-                .iter()
-                .map(|pem| oci_client::client::Certificate {
+                .root_bundles()
+                .into_iter()
+                .map(|data| oci_client::client::Certificate {
                     encoding: oci_client::client::CertificateEncoding::Pem,
-                    data: pem.clone(),
+                    data,
                 })
                 .collect(),
             read_timeout: Some(self.config().timeouts.read),

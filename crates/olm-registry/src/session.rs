@@ -152,7 +152,12 @@ impl Session {
                     }
                     return Ok(response);
                 }
-                Err(error) if matches!(error, RegistryError::Connect { .. }) => {
+                // A registry whose certificate is refused speaks TLS, and would be asked in the clear by
+                // nobody who means it.
+                Err(error)
+                    if matches!(error, RegistryError::Connect { .. })
+                        && !is_certificate_refused(&error) =>
+                {
                     // Of two schemes the first is the one that was meant.
                     failure = failure.or(Some(error));
                 }
@@ -312,6 +317,22 @@ pub(crate) fn failed(image: &Reference, registry: &str, error: reqwest::Error) -
         registry,
         source: Box::new(error.without_url()),
     }
+}
+
+/// Whether a certificate is at the bottom of an error.
+fn is_certificate_refused(error: &RegistryError) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+            return true;
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            // Its source is that of what it carries, and not what it carries.
+            Some(error) => error.get_ref().map(|carried| carried as _),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// Whether a redirect may be followed: not from HTTPS to HTTP, not more than ten.

@@ -3,21 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use olm_fs::FileError;
 use olm_registry::{Client, ClientConfig, Mirror, RegistryError};
-
-/// Largest file of registry authorities, in bytes: twenty times what a whole system trusts.
-const MAX_CA_FILE: u64 = 4 << 20;
 
 /// Why there is no client of registries.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryArgsError {
-    /// The file of authorities cannot be read or is larger than 4 MiB.
-    #[error("cannot read the authorities of registries")]
-    Authorities(#[from] FileError),
-    /// The flags do not make a client, for example as the file holds no certificates.
-    #[error("cannot set up the registry client")]
+    /// The flags do not make a client, for example as the file of authorities cannot be read or holds
+    /// none.
+    #[error(transparent)]
     Client(#[from] RegistryError),
 }
 
@@ -34,27 +28,26 @@ pub struct RegistryArgs {
     #[arg(long, value_name = "SOURCE=MIRROR")]
     pub registry_mirror: Vec<Mirror>,
 
-    /// File of PEM certificates that registries may be verified with, besides the system's
+    /// File of PEM certificates that registries may be verified with, besides the system's. When it
+    /// changes, new connections trust what is in it then; a damaged one changes nothing
     #[arg(long, value_name = "FILE")]
     pub registry_ca_file: Option<PathBuf>,
 }
 
 impl RegistryArgs {
-    /// The client that these flags ask for. Reads the file of authorities; asks no registry.
+    /// The client that these flags ask for. Reads the file of authorities, which it then follows; asks
+    /// no registry.
     ///
     /// # Errors
     ///
     /// [`RegistryArgsError`].
     pub fn client(&self) -> Result<Client, RegistryArgsError> {
-        let mut config = ClientConfig {
+        let config = ClientConfig {
             plain_http: self.plain_http_registry.clone(),
             mirrors: self.registry_mirror.clone(),
+            root_certificate_file: self.registry_ca_file.clone(),
             ..ClientConfig::default()
         };
-        if let Some(file) = &self.registry_ca_file {
-            let bundle = olm_fs::read_capped(file, MAX_CA_FILE)?;
-            config.extra_root_certificates.push(bundle);
-        }
         Ok(Client::new(config)?)
     }
 }

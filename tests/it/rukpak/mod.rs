@@ -2,6 +2,7 @@
 
 mod admission;
 mod archives;
+mod authorities;
 mod bombs;
 mod certificates;
 mod classes;
