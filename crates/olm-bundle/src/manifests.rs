@@ -228,7 +228,7 @@ fn read_file(
 }
 
 /// The line that an error of syntax is about; 1 where it is about the whole file.
-const fn line_of(error: &olm_yaml::YamlError) -> usize {
+pub(crate) const fn line_of(error: &olm_yaml::YamlError) -> usize {
     match error {
         olm_yaml::YamlError::Separator { line, .. }
         | olm_yaml::YamlError::Yaml { line, .. }

@@ -7,17 +7,34 @@ use olm_tree::Tree;
 
 use super::read;
 use super::report::Place;
-use crate::manifests::Manifest;
-use crate::registry_v1::{Bundle, LoadError, PREFIX, ValidationError};
+use crate::manifests::{Manifest, line_of};
+use crate::registry_v1::metadata::{ANNOTATIONS, PROPERTIES, PROPERTIES_ANNOTATION, line_with};
+use crate::registry_v1::{Bundle, LoadError, MetadataError, PREFIX, ValidationError};
 
 const WEBHOOKS: &str = "webhookdefinitions";
 
 /// Where an error of loading was found.
-pub(super) fn load_error(error: &LoadError) -> Place {
+pub(super) fn load_error(error: &LoadError, bundle: &Bundle, tree: &dyn Tree) -> Place {
     match error {
         LoadError::File { file, line, .. } => (format!("manifests/{file}"), *line),
-        LoadError::Metadata(_) => ("metadata".to_owned(), 1),
+        LoadError::Metadata(error) => metadata_error(error, bundle, tree),
         _ => ("manifests".to_owned(), 1),
+    }
+}
+
+fn metadata_error(error: &MetadataError, bundle: &Bundle, tree: &dyn Tree) -> Place {
+    let annotations = |line| (ANNOTATIONS.to_owned(), line);
+    let properties = |line| (PROPERTIES.to_owned(), line);
+    match error {
+        MetadataError::Annotations(_) => annotations(1),
+        MetadataError::AnnotationsSyntax(error) => annotations(line_of(error)),
+        MetadataError::AnnotationType { key, .. } => {
+            let text = read(tree, ANNOTATIONS).unwrap_or_default();
+            annotations(line_with(&text, key))
+        }
+        MetadataError::CsvProperties(_) => in_description(bundle, tree, &[PROPERTIES_ANNOTATION]),
+        MetadataError::Properties(_) => properties(1),
+        MetadataError::PropertiesSyntax { line, .. } => properties(*line),
     }
 }
 
@@ -53,7 +70,7 @@ pub(super) fn validation_error(error: &ValidationError, bundle: &Bundle, tree: &
             let last = bundle.crds.iter().rfind(|crd| crd.name() == name);
             last.map_or_else(|| bundle.place(), Manifest::place)
         }
-        ValidationError::PackageName => (super::metadata::ANNOTATIONS.to_owned(), 1),
+        ValidationError::PackageName => (ANNOTATIONS.to_owned(), 1),
         ValidationError::ConversionInstallModes { webhook, .. }
         | ValidationError::ForbiddenGroup { webhook, .. }
         | ValidationError::ForbiddenResource { webhook, .. } => described(&[WEBHOOKS, webhook]),

@@ -5,9 +5,8 @@ use serde_json::Value;
 
 use super::read;
 use super::report::Report;
+use crate::registry_v1::metadata::{ANNOTATIONS, line_with};
 
-/// The file that makes a directory a `registry+v1` bundle.
-pub(super) const ANNOTATIONS: &str = "metadata/annotations.yaml";
 const DEPENDENCIES: &str = "metadata/dependencies.yaml";
 
 const PREFIX: &str = "operators.operatorframework.io.bundle.";
@@ -30,7 +29,7 @@ pub(super) fn check(tree: &dyn Tree, annotations: Result<String, TreeError>, rep
         for (name, only) in WANTED {
             let key = format!("{PREFIX}{name}");
             let value = annotations.get(&key).and_then(Value::as_str);
-            let line = line_of(&text, &key);
+            let line = line_with(&text, &key);
             let problem = match (annotations.contains_key(&key), value, only) {
                 (false, ..) => format!("Missing annotation {key:?}"),
                 (true, Some(value), Some(only)) if value != *only => {
@@ -85,7 +84,7 @@ fn check_dependencies(text: &str, report: &mut Report) {
             other => Some(format!("couldn't parse dependency of type {other}")),
         };
         if let Some(problem) = problem {
-            let line = line_of(text, kind);
+            let line = line_with(text, kind);
             report.warning((DEPENDENCIES.to_owned(), line), problem);
         }
     }
@@ -95,10 +94,4 @@ fn document(text: &str) -> Option<Value> {
     let limits = olm_yaml::Limits::default();
     let first = olm_yaml::documents(text.as_bytes(), &limits).next();
     first?.ok().map(|document| document.value)
-}
-
-/// The first line that has the text; the first one where none has.
-fn line_of(text: &str, mark: &str) -> usize {
-    let found = text.lines().position(|line| line.contains(mark));
-    found.map_or(1, |index| index + 1)
 }

@@ -13,8 +13,10 @@ use olm_tree::{RelPath, Tree, TreeError};
 use self::report::Report;
 pub use self::report::{Finding, Severity};
 use crate::manifests::{self, Manifest, ManifestsError};
+use crate::registry_v1::metadata::ANNOTATIONS;
 use crate::registry_v1::{
-    self, CertificateProvider, Config, InstallMode, RenderError, RenderOptions, assemble,
+    self, Assembled, CertificateProvider, Config, InstallMode, LoadError, MetadataError,
+    RenderError, RenderOptions, ValidationError, assemble,
 };
 
 /// Largest file that is searched for the line of a finding, in bytes.
@@ -42,7 +44,7 @@ pub fn inspect(tree: &dyn Tree) -> Vec<Finding> {
     let is_described = manifests
         .iter()
         .any(|manifest| manifest.kind() == "ClusterServiceVersion");
-    let annotations = read(tree, metadata::ANNOTATIONS);
+    let annotations = read(tree, ANNOTATIONS);
     if is_described || annotations.is_ok() {
         metadata::check(tree, annotations, &mut report);
         registry(tree, manifests, &mut report);
@@ -78,24 +80,48 @@ fn plain(manifests: &[Manifest], report: &mut Report) {
 }
 
 fn registry(tree: &dyn Tree, manifests: Vec<Manifest>, report: &mut Report) {
-    let had_errors = report.has_errors();
+    // What is in a file that cannot be read is not missing.
+    let is_whole = !report.has_errors();
     let sources = advice::Sources::of(&manifests);
-    let (bundle, errors) = assemble(tree, manifests);
+    let Assembled {
+        bundle,
+        is_described,
+        errors,
+    } = assemble(tree, manifests);
     for error in &errors {
-        report.error(locate::load_error(error), locate::bare_load_error(error));
-    }
-    let Some(bundle) = bundle.filter(|_| errors.is_empty()) else {
-        return;
-    };
-    if let Err(errors) = bundle.validate() {
-        for error in errors.errors() {
-            let place = locate::validation_error(error, &bundle, tree);
-            report.error(place, error.to_string());
+        if is_whole || !matches!(error, LoadError::NoClusterServiceVersion) {
+            let place = locate::load_error(error, &bundle, tree);
+            report.error(place, locate::bare_load_error(error));
         }
-    } else if !had_errors {
-        render(&bundle, report);
     }
-    advice::check(&bundle, &sources, tree, report);
+    let is_package_known = !errors.iter().any(|error| {
+        matches!(
+            error,
+            LoadError::Metadata(
+                MetadataError::Annotations(_)
+                    | MetadataError::AnnotationsSyntax(_)
+                    | MetadataError::AnnotationType { .. }
+            )
+        )
+    });
+    match bundle.validate() {
+        Err(invalid) => {
+            let is_known = |error: &&ValidationError| match error {
+                ValidationError::MissingCrd(_) => is_whole,
+                ValidationError::PackageName => is_package_known,
+                _ => true,
+            };
+            for error in invalid.errors().iter().filter(is_known) {
+                let place = locate::validation_error(error, &bundle, tree);
+                report.error(place, error.to_string());
+            }
+        }
+        Ok(()) if is_whole && errors.is_empty() => render(&bundle, report),
+        Ok(()) => {}
+    }
+    if is_described {
+        advice::check(&bundle, &sources, tree, report);
+    }
 }
 
 /// Renders the bundle in one of its modes: some contradictions show only then.

@@ -2,6 +2,7 @@
 
 use olm_semver::Version;
 use olm_tree::Tree;
+use serde_json::json;
 
 use super::metadata::{self, MetadataError};
 use super::{Bundle, PREFIX, crd, crd_v1beta1, csv};
@@ -57,53 +58,50 @@ pub fn load(tree: &dyn Tree) -> Result<Bundle, LoadError> {
         },
         other => LoadError::Manifests(other),
     })?;
-    match assemble(tree, manifests) {
-        (Some(bundle), errors) if errors.is_empty() => Ok(bundle),
-        (_, errors) => Err(errors
-            .into_iter()
-            .next()
-            .unwrap_or(LoadError::NoClusterServiceVersion)),
-    }
+    let Assembled { bundle, errors, .. } = assemble(tree, manifests);
+    errors.into_iter().next().map_or(Ok(bundle), Err)
 }
 
-/// Makes a bundle of manifests, and says everything that is wrong with them. Without any error
-/// there is a bundle.
-pub(crate) fn assemble(
-    tree: &dyn Tree,
-    manifests: Vec<Manifest>,
-) -> (Option<Bundle>, Vec<LoadError>) {
+/// What manifests amount to.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    /// The bundle, as far as it can be told: what cannot be decoded is empty but for its name.
+    pub(crate) bundle: Bundle,
+    /// Whether a ClusterServiceVersion could be decoded.
+    pub(crate) is_described: bool,
+    /// Everything that is wrong; nothing where the bundle is whole.
+    pub(crate) errors: Vec<LoadError>,
+}
+
+/// Makes a bundle of manifests, and says everything that is wrong with them.
+pub(crate) fn assemble(tree: &dyn Tree, manifests: Vec<Manifest>) -> Assembled {
     let mut errors = Vec::new();
     let package = metadata::package_name(tree).unwrap_or_else(|error| {
         errors.push(LoadError::Metadata(error));
         String::new()
     });
     let mut described = None;
-    let mut is_described = false;
+    let mut origin = None;
     let mut crds = Vec::new();
     let mut others = Vec::new();
     for manifest in manifests {
         match manifest.kind() {
             "ClusterServiceVersion" => {
-                is_described = true;
-                let origin = (manifest.file.clone(), manifest.line);
-                match load_csv(manifest) {
-                    Ok((csv, version)) => described = Some((csv, version, origin)),
-                    Err(error) => errors.push(error),
+                origin = Some((manifest.file.clone(), manifest.line));
+                if let Some(csv) = load_csv(manifest, &mut errors) {
+                    described = Some(csv);
                 }
             }
-            "CustomResourceDefinition" => match load_crd(manifest) {
-                Ok(crd) => crds.push(crd),
-                Err(error) => errors.push(error),
-            },
+            "CustomResourceDefinition" => crds.push(load_crd(manifest, &mut errors)),
             _ => others.push(renew_rbac(manifest)),
         }
     }
-    let Some((mut csv, version, origin)) = described else {
-        if !is_described {
-            errors.push(LoadError::NoClusterServiceVersion);
-        }
-        return (None, errors);
-    };
+    let is_described = described.is_some();
+    let (mut csv, version) = described.unwrap_or_default();
+    let origin = origin.unwrap_or_else(|| {
+        errors.push(LoadError::NoClusterServiceVersion);
+        (String::new(), 1)
+    });
     if let Err(error) = metadata::merge_properties(tree, &mut csv.metadata.annotations) {
         errors.push(LoadError::Metadata(error));
     }
@@ -115,12 +113,19 @@ pub(crate) fn assemble(
         crds,
         others,
     };
-    (Some(bundle), errors)
+    Assembled {
+        bundle,
+        is_described,
+        errors,
+    }
 }
 
+/// Decodes the description of the operator; `None` where that fails. One that tells no version in
+/// its proper form is one all the same.
 fn load_csv(
     manifest: Manifest,
-) -> Result<(csv::ClusterServiceVersion, Option<Version>), LoadError> {
+    errors: &mut Vec<LoadError>,
+) -> Option<(csv::ClusterServiceVersion, Option<Version>)> {
     let Manifest { file, line, object } = manifest;
     let failure = |reason: String| LoadError::File {
         file: file.clone(),
@@ -130,17 +135,23 @@ fn load_csv(
             reason,
         },
     };
-    let csv = csv::decode(object).map_err(|error| failure(error.to_string()))?;
-    let version = match &csv.spec.version {
-        None => None,
-        Some(text) => Some(Version::parse_tolerant(text).map_err(|error| {
-            failure(format!(
-                "`spec.version` is `{text}`: {}",
-                Chain::new(&error)
-            ))
-        })?),
+    let csv = match csv::decode(object) {
+        Ok(csv) => csv,
+        Err(error) => {
+            errors.push(failure(error.to_string()));
+            return None;
+        }
     };
-    Ok((csv, version))
+    let version = csv.spec.version.as_ref().and_then(|text| {
+        let parsed = Version::parse_tolerant(text);
+        parsed
+            .map_err(|error| {
+                let reason = Chain::new(&error);
+                errors.push(failure(format!("`spec.version` is `{text}`: {reason}")));
+            })
+            .ok()
+    });
+    Some((csv, version))
 }
 
 /// Roles and bindings of the version before, which clusters no longer serve, say the same in `v1`.
@@ -157,26 +168,29 @@ fn renew_rbac(mut manifest: Manifest) -> Manifest {
 
 /// Definitions of the API version before are converted. What cannot be, and what is of yet another
 /// version, cannot be decoded by the tables of this one; it is refused in validation, which says
-/// why.
-fn load_crd(mut manifest: Manifest) -> Result<Manifest, LoadError> {
+/// why. Of one that cannot be decoded the name is left.
+fn load_crd(mut manifest: Manifest, errors: &mut Vec<LoadError>) -> Manifest {
     if manifest.api_version() == crd_v1beta1::OLD_API_VERSION
         && let Ok(converted) = crd_v1beta1::convert(&manifest.object)
     {
         manifest.object = converted;
     }
     if manifest.api_version() != crd::API_VERSION {
-        return Ok(manifest);
+        return manifest;
     }
+    let name = manifest.name().to_owned();
     let Manifest { file, line, object } = manifest;
-    match crd::decode(object) {
-        Ok(object) => Ok(Manifest { file, line, object }),
-        Err(error) => Err(LoadError::File {
-            file,
+    let object = crd::decode(object).unwrap_or_else(|error| {
+        errors.push(LoadError::File {
+            file: file.clone(),
             line,
             problem: ManifestProblem::Schema {
                 kind: "CustomResourceDefinition",
                 reason: error.to_string(),
             },
-        }),
-    }
+        });
+        json!({"apiVersion": crd::API_VERSION, "kind": "CustomResourceDefinition",
+               "metadata": {"name": name}})
+    });
+    Manifest { file, line, object }
 }

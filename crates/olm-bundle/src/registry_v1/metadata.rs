@@ -4,12 +4,14 @@ use olm_tree::{RelPath, Tree, TreeError};
 use serde_json::Value;
 
 use super::names::go_json;
+use crate::manifests;
 use olm_error::Chain;
 
-const ANNOTATIONS: &str = "metadata/annotations.yaml";
-const PROPERTIES: &str = "metadata/properties.yaml";
+/// The file that makes a directory a `registry+v1` bundle.
+pub(crate) const ANNOTATIONS: &str = "metadata/annotations.yaml";
+pub(crate) const PROPERTIES: &str = "metadata/properties.yaml";
 /// Annotation of a ClusterServiceVersion that holds catalog properties as JSON text.
-const PROPERTIES_ANNOTATION: &str = "olm.properties";
+pub(crate) const PROPERTIES_ANNOTATION: &str = "olm.properties";
 const PACKAGE: &str = "operators.operatorframework.io.bundle.package.v1";
 const CHANNELS: &str = "operators.operatorframework.io.bundle.channels.v1";
 const DEFAULT_CHANNEL: &str = "operators.operatorframework.io.bundle.channel.default.v1";
@@ -44,8 +46,13 @@ pub enum MetadataError {
     #[error("failed to read properties.yaml file: {}", Chain::new(.0))]
     Properties(TreeError),
     /// `metadata/properties.yaml` is not YAML or no list of properties.
-    #[error("failed to unmarshal metadata/properties.yaml: {0}")]
-    PropertiesSyntax(String),
+    #[error("failed to unmarshal metadata/properties.yaml: {reason}")]
+    PropertiesSyntax {
+        /// Line that it is about, or on which the list is, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 fn read(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, TreeError> {
@@ -64,7 +71,7 @@ pub(crate) fn package_name(tree: &dyn Tree) -> Result<String, MetadataError> {
         None | Some(Value::Null) => return Ok(String::new()),
         Some(Value::Object(annotations)) => annotations,
         Some(other) => {
-            let found = crate::manifests::json_type(other);
+            let found = manifests::json_type(other);
             return Err(MetadataError::AnnotationType {
                 key: "annotations",
                 found,
@@ -77,7 +84,7 @@ pub(crate) fn package_name(tree: &dyn Tree) -> Result<String, MetadataError> {
         // Unquoted numbers and booleans: the target is known to be a string.
         Some(scalar @ (Value::Bool(_) | Value::Number(_))) => Ok(scalar.to_string()),
         Some(other) => {
-            let found = crate::manifests::json_type(other);
+            let found = manifests::json_type(other);
             Err(MetadataError::AnnotationType { key, found })
         }
     };
@@ -111,19 +118,26 @@ pub(crate) fn merge_properties(
     if content.is_empty() {
         return Ok(());
     }
-    let mut document = first_document(&content)
-        .map_err(|error| MetadataError::PropertiesSyntax(Chain::new(&error).to_string()))?;
+    let mut document =
+        first_document(&content).map_err(|error| MetadataError::PropertiesSyntax {
+            line: manifests::line_of(&error),
+            reason: Chain::new(&error).to_string(),
+        })?;
+    let unlisted = |reason: String| MetadataError::PropertiesSyntax {
+        line: line_with(&String::from_utf8_lossy(&content), "properties"),
+        reason,
+    };
     let more: Option<Vec<Property>> = match document.get_mut("properties") {
         None => None,
-        Some(list) => serde_json::from_value(list.take())
-            .map_err(|error| MetadataError::PropertiesSyntax(error.to_string()))?,
+        Some(list) => {
+            serde_json::from_value(list.take()).map_err(|error| unlisted(error.to_string()))?
+        }
     };
     if let Some(more) = more {
         properties.get_or_insert_default().extend(more);
     }
-    let text = go_json(&properties).ok_or_else(|| {
-        MetadataError::PropertiesSyntax("properties have no JSON form".to_owned())
-    })?;
+    let text =
+        go_json(&properties).ok_or_else(|| unlisted("properties have no JSON form".to_owned()))?;
     annotations.insert(PROPERTIES_ANNOTATION.to_owned(), text);
     Ok(())
 }
@@ -134,6 +148,12 @@ struct Property {
     kind: String,
     #[serde(default)]
     value: Value,
+}
+
+/// The first line that has the text, from 1; the first one where none has.
+pub(crate) fn line_with(text: &str, mark: &str) -> usize {
+    let found = text.lines().position(|line| line.contains(mark));
+    found.map_or(1, |index| index + 1)
 }
 
 fn first_document(content: &[u8]) -> Result<Value, olm_yaml::YamlError> {

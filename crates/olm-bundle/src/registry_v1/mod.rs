@@ -39,7 +39,7 @@ mod crd_v1beta1;
 mod csv;
 mod install_mode;
 mod load;
-mod metadata;
+pub(crate) mod metadata;
 mod names;
 mod render;
 mod validate;
@@ -51,7 +51,7 @@ use olm_semver::Version;
 
 pub use self::config::{Config, ConfigError, DeploymentConfig};
 pub use self::install_mode::{InstallModeError, InstallModeProblem};
-pub(crate) use self::load::assemble;
+pub(crate) use self::load::{Assembled, assemble};
 pub use self::load::{LoadError, load};
 pub use self::metadata::MetadataError;
 pub use self::render::{

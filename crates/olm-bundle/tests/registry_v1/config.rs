@@ -35,6 +35,8 @@ const NOT_OTHER: &str = "invalid format for field \"watchNamespace\": 'ns' is no
     namespace) because this operator uses SingleNamespace install mode to watch a different \
     namespace";
 const MISSING: &str = "required field \"watchNamespace\" is missing";
+const SEVERAL: &str = "must name two or more namespaces, separated by commas, because this operator \
+    supports several (MultiNamespace install mode) and no single one";
 const UNKNOWN: &str = "unknown field \"watchNamespace\"";
 const PATTERN: &str =
     "field \"watchNamespace\" must match pattern \"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$\"";
@@ -51,7 +53,9 @@ fn not_null(got: &str, rest: &str) -> String {
 #[case::null("All", Value::Null, "")]
 #[case::no_field("All", json!({"watchNamespace": "a"}), UNKNOWN)]
 #[case::no_field_even_for_null("All", json!({"watchNamespace": null}), UNKNOWN)]
-#[case::no_single_one("All Multi", json!({"watchNamespace": "a"}), UNKNOWN)]
+#[case::no_single_one("All Multi", json!({"watchNamespace": "a"}),
+    &format!("field \"watchNamespace\" {SEVERAL}"))]
+#[case::all_or_several("All Multi", json!({"watchNamespace": null}), "")]
 #[case::no_list("All", json!({"watchNamespace": "a,b"}), UNKNOWN)]
 #[case::own("Own", json!({"watchNamespace": "ns"}), "")]
 #[case::own_missing("Own", json!({}), MISSING)]
@@ -64,7 +68,12 @@ fn not_null(got: &str, rest: &str) -> String {
 #[case::both_other("Own Single", json!({"watchNamespace": "other"}), "")]
 #[case::both_missing("Multi Own Single", json!({"other": 1}), &format!(
     "multiple errors found:\n  - {MISSING}\n  - unknown field \"other\""))]
-#[case::multi_missing("Multi", json!({}), MISSING)]
+#[case::multi_missing("Multi", json!({}), &format!("{MISSING}: it {SEVERAL}"))]
+#[case::multi_null("Multi", json!({"watchNamespace": null}), &format!("{MISSING}: it {SEVERAL}"))]
+#[case::multi_single("Multi", json!({"watchNamespace": "a"}),
+    &format!("field \"watchNamespace\" {SEVERAL}"))]
+#[case::multi_number("Multi", json!({"watchNamespace": 1}),
+    "invalid type for field \"watchNamespace\": got number, want string")]
 #[case::multi("Multi", json!({"watchNamespace": "a,b"}), "")]
 #[case::multi_and_own("All Multi Own", json!({"watchNamespace": "a, ns"}), "")]
 #[case::multi_with_a_bad_name("Multi", json!({"watchNamespace": "a,B"}), PATTERN)]

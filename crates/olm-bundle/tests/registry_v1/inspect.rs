@@ -141,6 +141,137 @@ fn objects_are_found_where_they_start() {
     );
 }
 
+/// A description that is sound, with an annotation and a definition that it owns.
+const TEA: &str = "\
+apiVersion: operators.coreos.com/v1alpha1
+kind: ClusterServiceVersion
+metadata:
+  name: tea.v1.0.0
+  annotations:
+    alm-examples: '[]'
+spec:
+  version: 1.0.0
+  installModes:
+  - {type: AllNamespaces, supported: true}
+  customresourcedefinitions:
+    owned:
+    - {name: pots.example.com, version: v1, kind: Pot}
+";
+const POT: &str = "\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: pots.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {kind: Pot, plural: pots}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object}}
+";
+const POD: &str = "# Not for bundles.\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n";
+const NO_POD: &str = "manifests/pod.yaml:3: error: unsupported resource \"p\" with kind \"Pod\"";
+
+/// A sound bundle with these files added or in the place of its own.
+fn tea(files: &[(&str, &str)]) -> MemoryTree {
+    let mut tree = tree(&[
+        ("manifests/csv.yaml", TEA),
+        ("manifests/crd.yaml", POT),
+        ("metadata/annotations.yaml", ANNOTATIONS),
+    ]);
+    for (path, text) in files {
+        tree.insert(path, *text).unwrap();
+    }
+    tree
+}
+
+#[rstest]
+#[case::sound("metadata/properties.yaml", "properties: []\n", "")]
+#[case::syntax(
+    "metadata/annotations.yaml",
+    "annotations:\n  a: b\n c: d\n",
+    "metadata/annotations.yaml:3: error: read \"annotations.yaml\": "
+)]
+#[case::no_map(
+    "metadata/annotations.yaml",
+    "# None.\nannotations: []\n",
+    "metadata/annotations.yaml:2: error: read \"annotations.yaml\": json: cannot unmarshal array \
+     into field `annotations`"
+)]
+#[case::no_text("metadata/annotations.yaml",
+    &ANNOTATIONS.replace("package.v1: memcached", "package.v1: [memcached]"),
+    "metadata/annotations.yaml:5: error: read \"annotations.yaml\": json: cannot unmarshal array \
+     into field `operators.operatorframework.io.bundle.package.v1`")]
+#[case::properties(
+    "metadata/properties.yaml",
+    "properties:\n- {type: a\n",
+    "metadata/properties.yaml:3: error: failed to unmarshal metadata/properties.yaml: "
+)]
+#[case::no_properties(
+    "metadata/properties.yaml",
+    "# Two.\nother: 1\nproperties: 2\n",
+    "metadata/properties.yaml:3: error: failed to unmarshal metadata/properties.yaml: "
+)]
+#[case::described_properties("manifests/csv.yaml", &TEA.replace("alm-examples: '[]'", "olm.properties: '{'"),
+    "manifests/csv.yaml:6: error: failed to unmarshal \
+     csv.metadata.annotations['olm.properties']: ")]
+fn what_is_wrong_in_metadata_is_found_in_its_file(
+    #[case] path: &str,
+    #[case] text: &str,
+    #[case] expected: &str,
+) {
+    let findings = found(&tea(&[(path, text)]));
+    let errors: Vec<&String> = findings
+        .iter()
+        .filter(|text| text.contains(": error: "))
+        .collect();
+    match expected {
+        "" => assert_eq!(errors, [""; 0]),
+        expected => {
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert!(errors[0].starts_with(expected), "{errors:?}");
+        }
+    }
+}
+
+#[rstest]
+#[case::description("manifests/csv.yaml")]
+#[case::definition("manifests/crd.yaml")]
+fn what_is_in_a_file_that_cannot_be_read_is_not_missing(#[case] path: &str) {
+    let findings = found(&tea(&[
+        (path, "kind: A\n  b: c\n"),
+        ("manifests/pod.yaml", POD),
+    ]));
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(
+        findings[0].starts_with(&format!("{path}:2: error: ")),
+        "{findings:?}"
+    );
+    assert_eq!(findings[1], NO_POD);
+}
+
+#[rstest]
+#[case::description("manifests/csv.yaml", &TEA.replace("version: 1.0.0", "version: [1]"),
+    "manifests/csv.yaml:1: error: cannot decode ClusterServiceVersion: ", &[NO_POD])]
+#[case::version("manifests/csv.yaml", &TEA.replace("version: 1.0.0", "version: one\n  minKubeVersion: new"),
+    "manifests/csv.yaml:1: error: cannot decode ClusterServiceVersion: `spec.version` is `one`: ",
+    &["manifests/csv.yaml:9: warning: csv.Spec.MinKubeVersion has an invalid value: new", NO_POD])]
+#[case::definition("manifests/crd.yaml", &POT.replace("scope: Namespaced", "scope: [Namespaced]"),
+    "manifests/crd.yaml:1: error: cannot decode CustomResourceDefinition: ", &[NO_POD])]
+fn what_cannot_be_decoded_hides_nothing_else(
+    #[case] path: &str,
+    #[case] text: &str,
+    #[case] first: &str,
+    #[case] rest: &[&str],
+) {
+    let findings = found(&tea(&[(path, text), ("manifests/pod.yaml", POD)]));
+    let (found, others) = findings.split_first().unwrap();
+    assert!(found.starts_with(first), "{findings:?}");
+    assert_eq!(others, rest);
+}
+
 #[test]
 fn contradictions_that_show_when_it_is_rendered_are_found() {
     let map = |data: &str| {

@@ -71,7 +71,7 @@ impl Config {
         let rules = watch::Rules::of(&bundle.install_modes(), members.get(WATCH));
         let mut problems = Vec::new();
         if rules.is_required() && !members.contains_key(WATCH) {
-            problems.push(schema::missing(WATCH));
+            problems.push(rules.missing());
         }
         let unknown = members
             .keys()

@@ -14,6 +14,10 @@ const MAX_LENGTH: usize = 63;
 /// Most namespaces that are watched one by one.
 const MAX_NAMES: usize = 1000;
 
+/// What is said of anything but a list of names, where no single one can be watched.
+const SEVERAL: &str = "must name two or more namespaces, separated by commas, because this operator \
+                       supports several (MultiNamespace install mode) and no single one";
+
 /// What a single name has to do with the install namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
@@ -27,7 +31,8 @@ enum Relation {
 pub(super) struct Rules {
     /// Whether all namespaces may be watched.
     all: bool,
-    is_required: bool,
+    /// Whether several names may be given.
+    multi: bool,
     /// Whether several names are given, and the operator supports that.
     several: bool,
     /// What a single name may be; none where no single one can be watched.
@@ -36,7 +41,8 @@ pub(super) struct Rules {
 
 impl Rules {
     /// The rules for an operator with these modes, given this value. Upstream knows no
-    /// `MultiNamespace`: whatever is not a list of names is judged as if it were not supported.
+    /// `MultiNamespace`: where the operator supports another mode of names, whatever is not a list of
+    /// them is judged as if it were not supported.
     pub(super) fn of(modes: &BTreeSet<InstallMode>, value: Option<&Value>) -> Self {
         let supports = |mode| modes.contains(&mode);
         let all = supports(InstallMode::AllNamespaces);
@@ -55,7 +61,7 @@ impl Rules {
             .is_some_and(|text| text.contains(','));
         Self {
             all,
-            is_required: !all && (multi || single.is_some()),
+            multi,
             several: multi && is_list,
             single,
         }
@@ -63,12 +69,21 @@ impl Rules {
 
     /// Whether there is such a field.
     pub(super) const fn exists(self) -> bool {
-        self.single.is_some() || self.several
+        self.single.is_some() || self.multi
     }
 
     /// Whether the field must be there.
     pub(super) const fn is_required(self) -> bool {
-        self.is_required
+        !self.all && self.exists()
+    }
+
+    /// What is said where the field must be there and is not.
+    pub(super) fn missing(self) -> String {
+        let text = schema::missing(WATCH);
+        match self.single {
+            None => format!("{text}: it {SEVERAL}"),
+            Some(_) => text,
+        }
     }
 
     /// The names in the field; none where it is null.
@@ -83,9 +98,17 @@ impl Rules {
                 return None;
             }
             self.is_no_null(value, problems);
-            problems.push(schema::wrong_type(&[WATCH], value, "string"));
+            problems.push(if value.is_null() {
+                self.missing()
+            } else {
+                schema::wrong_type(&[WATCH], value, "string")
+            });
             return None;
         };
+        if self.single.is_none() && !self.several {
+            problems.push(format!("field {WATCH:?} {SEVERAL}"));
+            return None;
+        }
         let mut found = Vec::new();
         let names: Vec<&str> = if self.several {
             text.split(',').map(str::trim).collect()
