@@ -53,6 +53,7 @@
 //! }
 //! ```
 
+mod absent;
 mod applier;
 mod apply;
 mod claims;

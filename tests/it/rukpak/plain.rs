@@ -127,6 +127,65 @@ async fn a_plain_bundle_is_installed_repaired_replaced_and_removed() -> Result<(
 }
 
 #[tokio::test]
+async fn what_runs_is_kept_alive_while_the_next_version_is_stuck_halfway() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let name = "halfway";
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), name);
+    let map = |map: &str, value: &str| config_map(name, map, value);
+    let first = [
+        ("manifests/0.yaml", namespace(name)),
+        ("manifests/1.yaml", map("both", "1")),
+        ("manifests/2.yaml", map("first", "1")),
+        ("manifests/3.yaml", map("deleted", "1")),
+    ];
+    let first = fixture.push("halfway:v1", &first).await?;
+    fixture.deploy(name, PLAIN, &first).await?;
+    let running = active(&fixture.installed(name).await?);
+    // Nobody provides the volume.
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "never", "namespace": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "none",
+                 "resources": {"requests": {"storage": "1Gi"}}}});
+    let second = [
+        ("manifests/0.yaml", namespace(name)),
+        ("manifests/1.yaml", map("both", "2")),
+        ("manifests/2.yaml", map("deleted", "2")),
+        ("manifests/3.yaml", claim),
+    ];
+    let second = fixture.push("halfway:v2", &second).await?;
+    fixture.deploy(name, PLAIN, &second).await?;
+    let stuck = fixture
+        .said(name, "Installed", "InstallationStatusUnknown")
+        .await?;
+    let said = message(&stuck, "Installed");
+    assert!(said.contains("PersistentVolumeClaim \"never\""), "{said}");
+    let absent = format!("{}/halfway:absent", fixture.registry.host());
+    fixture.deploy(name, PLAIN, &absent).await?;
+    fixture.said(name, "HasValidBundle", "UnpackFailed").await?;
+
+    for gone in ["first", "deleted"] {
+        maps.delete(gone, &DeleteParams::default()).await?;
+        Wait::new(format!("`{gone}` is there again"))
+            .logs(&fixture.suite)
+            .object(&maps, gone, |map| {
+                map.data.as_ref().is_some_and(|data| data["key"] == "1")
+            })
+            .await?;
+    }
+    // What the next version has changed already is not taken back.
+    assert_eq!(maps.get("both").await?.data.unwrap_or_default()["key"], "2");
+    let deployment = fixture.deployments.get(name).await?;
+    assert_eq!(active(&deployment), running);
+
+    // The way on is open again.
+    fixture.deploy(name, PLAIN, &first).await?;
+    let back = fixture.installed(name).await?;
+    assert_eq!(active(&back), running);
+    assert_eq!(maps.get("both").await?.data.unwrap_or_default()["key"], "1");
+    fixture.uninstall(name).await
+}
+
+#[tokio::test]
 async fn an_object_that_another_took_does_not_stop_the_repair_of_the_rest() -> Result<()> {
     let fixture = RukpakCluster::start().await?;
     let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "partly");

@@ -185,8 +185,8 @@ impl DeploymentReconciler {
         Ok(wait(look_again))
     }
 
-    /// Repairs what runs while the template's bundle is not to be had. What was begun to be
-    /// replaced is left alone. Returns when to look again.
+    /// Repairs what runs while the template's bundle is not to be had. Where it was begun to be
+    /// replaced, only what is gone is made again. Returns when to look again.
     async fn repair(
         &self,
         object: &BundleDeployment,
@@ -199,13 +199,22 @@ impl DeploymentReconciler {
             .installed
             .as_ref()
             .is_none_or(|said| !said.is_yes());
-        let Some(installed) = before.installed.filter(|_| is_whole && is_due) else {
+        let Some(installed) = before
+            .installed
+            .clone()
+            .filter(|_| is_due && !findings.prunes)
+        else {
             return Ok(None);
         };
         let outcome = async {
             let loaded = self.load(object, installed, pass).await?;
-            self.bring(object, loaded, Aim::Repair, findings, pass)
-                .await
+            if is_whole {
+                self.bring(object, loaded, Aim::Repair, findings, pass)
+                    .await
+            } else {
+                let held = findings.inventory.as_ref().unwrap_or(&before);
+                self.restore(object, loaded, held).await
+            }
         }
         .await;
         match outcome {

@@ -94,6 +94,8 @@ pub(crate) struct Findings {
     pub(crate) install_namespace: Option<String>,
     /// What may exist from now on.
     pub(crate) inventory: Option<Inventory>,
+    /// Whether what the bundle no longer has is being taken away.
+    pub(crate) prunes: bool,
 }
 
 /// Definitions that stay for the sake of custom resources.

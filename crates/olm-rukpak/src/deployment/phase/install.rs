@@ -168,6 +168,7 @@ impl DeploymentReconciler {
                 is_watched,
             });
         }
+        findings.prunes = true;
         let pruned = self.applier.prune(&owner, &known, &new).await?;
         if !pruned.removed.is_empty() {
             tracing::info!(bundle = %bundle.bundle, removed = pruned.removed.len(), "pruned objects");

@@ -3,6 +3,7 @@
 mod bundle;
 mod install;
 mod load;
+mod restore;
 mod undecodable;
 mod uninstall;
 
