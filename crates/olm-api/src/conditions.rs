@@ -22,7 +22,8 @@ pub const READY: &str = "Ready";
 /// kstatus reads it as failed.
 pub const STALLED: &str = "Stalled";
 
-/// Operator: something is under way, or why nothing is.
+/// Operator: something is under way, or why nothing is. BundleDeployment: an installation is under
+/// way; there only while that is so, with the phase and the objects that are waited for.
 pub const PROGRESSING: &str = "Progressing";
 
 /// Operator: one of the three below.
@@ -118,6 +119,8 @@ pub mod unpack {
 pub mod deployment {
     /// The bundle is being unpacked.
     pub const UNPACK_PENDING: &str = "UnpackPending";
+    /// Progressing: objects are applied and waited for.
+    pub const ROLLING_OUT: &str = "RollingOut";
     /// The bundle is unpacked.
     pub const UNPACK_SUCCESSFUL: &str = "UnpackSuccessful";
     /// The bundle cannot be unpacked.

@@ -25,6 +25,10 @@ pub struct ApplyOptions {
     /// Whether webhooks wait until the workloads of the set are healthy. The call does not block
     /// on this; it returns with [`Applied::waiting`] filled. Default no.
     pub wait_for_workloads: bool,
+    /// Whether everything that the plan made is removed again where an object is refused of which
+    /// that is known only once its kind is established: for a first installation. Definitions of
+    /// which there are objects stay. Default no.
+    pub undo_refused: bool,
 }
 
 impl Default for ApplyOptions {
@@ -32,6 +36,7 @@ impl Default for ApplyOptions {
         Self {
             establish_within: Duration::from_secs(10),
             wait_for_workloads: false,
+            undo_refused: false,
         }
     }
 }
@@ -109,6 +114,11 @@ impl Applier {
             objects,
             known,
         } = plan;
+        let all: Vec<ObjectId> = objects
+            .iter()
+            .filter(|planned| planned.step != Step::Leave)
+            .map(|planned| planned.manifest.id.clone())
+            .collect();
         let mut phases = preflight::by_phase(objects);
         let mut applied = Applied::default();
         let deadline = Instant::now() + options.establish_within;
@@ -123,9 +133,19 @@ impl Applier {
                     is_careful: false,
                     keeping: Keeping::default(),
                 };
-                applied.waiting = self
+                let settled = self
                     .settle_kinds(&mut phases, &around, &applied, deadline)
-                    .await?;
+                    .await;
+                applied.waiting = match settled {
+                    Ok(waiting) => waiting,
+                    Err(ApplyError::Refused(refusals))
+                        if options.undo_refused && !refusals.iter().all(Refusal::is_transient) =>
+                    {
+                        self.prune(&owner, &all, &[]).await?;
+                        return Err(ApplyError::Undone(refusals));
+                    }
+                    Err(error) => return Err(error),
+                };
                 if !applied.waiting.is_empty() {
                     return Ok(applied);
                 }

@@ -136,7 +136,7 @@ impl Refusal {
         }
     }
 
-    fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match &self.reason {
             RefusalReason::BeingDeleted => true,
             RefusalReason::Rejected { code, .. } => *code == 409 || *code == 429 || *code >= 500,
@@ -216,6 +216,10 @@ pub enum ApplyError {
     /// Objects cannot be applied as they are; one line for each, sorted.
     #[error("{}", lines(.0))]
     Refused(Vec<Refusal>),
+    /// The same, found out when their kinds were in place; what was applied before was removed again
+    /// ([`ApplyOptions::undo_refused`](crate::ApplyOptions::undo_refused)).
+    #[error("{}", lines(.0))]
+    Undone(Vec<Refusal>),
     /// A request about one object failed.
     #[error("cannot {operation} {object}")]
     Request {
@@ -250,7 +254,9 @@ impl ApplyError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Refused(refusals) => refusals.iter().all(Refusal::is_transient),
+            Self::Refused(refusals) | Self::Undone(refusals) => {
+                refusals.iter().all(Refusal::is_transient)
+            }
             Self::Request { source, .. }
             | Self::Discovery { source, .. }
             | Self::List { source, .. } => source.is_transient(),
@@ -263,7 +269,9 @@ impl ApplyError {
     /// because it stands before a whole list.
     pub fn is_missing_kind(&self) -> bool {
         match self {
-            Self::Refused(refusals) => refusals.iter().any(Refusal::is_missing_kind),
+            Self::Refused(refusals) | Self::Undone(refusals) => {
+                refusals.iter().any(Refusal::is_missing_kind)
+            }
             Self::Request { source, .. } => source.is_not_found(),
             Self::Discovery { .. } | Self::List { .. } => false,
         }

@@ -1,7 +1,7 @@
 //! A plain bundle, from its installation to its removal.
 
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -159,6 +159,10 @@ async fn what_runs_is_kept_alive_while_the_next_version_is_stuck_halfway() -> Re
         .await?;
     let said = message(&stuck, "Installed");
     assert!(said.contains("PersistentVolumeClaim \"never\""), "{said}");
+    let progress = wait::condition(&stuck, "Progressing").context("no Progressing")?;
+    assert_eq!(progress["status"], "True");
+    assert_eq!(progress["reason"], "RollingOut");
+    assert_eq!(message(&stuck, "Progressing"), format!("storage: {said}"));
     let absent = format!("{}/halfway:absent", fixture.registry.host());
     fixture.deploy(name, PLAIN, &absent).await?;
     fixture.said(name, "HasValidBundle", "UnpackFailed").await?;
@@ -181,7 +185,64 @@ async fn what_runs_is_kept_alive_while_the_next_version_is_stuck_halfway() -> Re
     fixture.deploy(name, PLAIN, &first).await?;
     let back = fixture.installed(name).await?;
     assert_eq!(active(&back), running);
+    assert!(wait::condition(&back, "Progressing").is_none());
     assert_eq!(maps.get("both").await?.data.unwrap_or_default()["key"], "1");
+    fixture.uninstall(name).await
+}
+
+#[tokio::test]
+async fn a_first_installation_that_is_refused_late_is_undone() -> Result<()> {
+    let fixture = RukpakCluster::start().await?;
+    let name = "undone";
+    let mut wrong = widget("default", "wrong");
+    wrong["spec"] = json!("no object");
+    wrong["metadata"]["labels"] = json!({"not/a/label": "x"});
+    let files = [
+        ("manifests/0.yaml", namespace(name)),
+        ("manifests/1.yaml", config_map(name, "early", "1")),
+        (
+            "manifests/2.yaml",
+            config_map("default", "undone-early", "1"),
+        ),
+        ("manifests/3.yaml", widgets()),
+        ("manifests/4.yaml", wrong),
+    ];
+    let reference = fixture.push("undone:v1", &files).await?;
+    fixture.deploy(name, PLAIN, &reference).await?;
+    let refused = fixture.said(name, "Installed", "InstallFailed").await?;
+    let said = message(&refused, "Installed");
+    assert!(
+        said.contains("Widget \"wrong\" in namespace \"default\""),
+        "{said}"
+    );
+    assert!(said.contains("metadata.labels"), "{said}");
+    let crds: Api<CustomResourceDefinition> = Api::all(fixture.client.clone());
+    let spaces: Api<Namespace> = Api::all(fixture.client.clone());
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "default");
+    let gone = Wait::new("what was applied is gone").logs(&fixture.suite);
+    gone.gone(&crds, "widgets.rukpak.example.com").await?;
+    let gone = Wait::new("the namespace is gone").logs(&fixture.suite);
+    gone.gone(&spaces, name).await?;
+    assert!(maps.get_opt("undone-early").await?.is_none());
+
+    // It is not made and undone again and again, though what goes is watched.
+    let log = || fixture.suite.log("rukpak");
+    let before = log()?.matches("undone, as it cannot be installed").count();
+    let label = json!({"metadata": {"labels": {"look": "again"}}});
+    for _ in 0..3 {
+        let patch = Patch::Merge(&label);
+        let parameters = PatchParams::default();
+        fixture.deployments.patch(name, &parameters, &patch).await?;
+        let nothing = json!({"metadata": {"labels": null}});
+        let patch = Patch::Merge(&nothing);
+        fixture.deployments.patch(name, &parameters, &patch).await?;
+    }
+    fixture.said(name, "Installed", "InstallFailed").await?;
+    assert!(crds.get_opt("widgets.rukpak.example.com").await?.is_none());
+    assert_eq!(
+        log()?.matches("undone, as it cannot be installed").count(),
+        before
+    );
     fixture.uninstall(name).await
 }
 

@@ -120,7 +120,8 @@ impl DeploymentError {
     /// nothing was decided: such errors do not belong into the status of an installation.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Apply(error) => error.is_transient() && !matches!(error, ApplyError::Refused(_)),
+            Self::Apply(ApplyError::Refused(_) | ApplyError::Undone(_)) => false,
+            Self::Apply(error) => error.is_transient(),
             Self::NoContent(_)
             | Self::Api(..)
             | Self::Provider(_)

@@ -10,6 +10,7 @@ pub(crate) mod provider;
 mod reconcile;
 pub(crate) mod status;
 mod template;
+mod undone;
 mod wake;
 
 use kube::{Api, Client};
@@ -21,6 +22,7 @@ use olm_runtime::Objects;
 use olm_runtime::events::Events;
 use olm_runtime::status::StatusWriter;
 
+use self::undone::Undone;
 pub(crate) use self::wake::Waker;
 use crate::args::CertificateChoice;
 use crate::contents::Contents;
@@ -42,6 +44,7 @@ pub(crate) struct DeploymentReconciler {
     waker: Waker,
     system_namespace: String,
     certificate_provider: CertificateChoice,
+    undone: Undone,
 }
 
 /// What a [`DeploymentReconciler`] is made of.
@@ -87,6 +90,7 @@ impl DeploymentReconciler {
             waker,
             system_namespace,
             certificate_provider,
+            undone: Undone::default(),
         }
     }
 }

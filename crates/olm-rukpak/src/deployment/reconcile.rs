@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 use olm_api::bundle_deployment::{AppliedBundle, BundleDeployment};
 use olm_api::conditions::{HAS_VALID_BUNDLE, HEALTHY, INSTALLED, deployment as reasons};
 use olm_api::names::{FINALIZER_BUNDLE_DEPLOYMENT, PROVISIONER_PLAIN};
+use olm_apply::{ApplyError, Phase};
 use olm_runtime::{Action, Pass, Reconciler, conditions, finalizer};
 
 use super::bundles::{self, Standing};
@@ -168,16 +169,34 @@ impl DeploymentReconciler {
                 }
             };
         }
-        let installation = self
+        if let Some(refusals) = self.undone.standing(object, &target, pass.now()) {
+            return Err(ApplyError::Undone(refusals).into());
+        }
+        let installation = match self
             .bring(object, loaded, Aim::Install, findings, pass)
-            .await?;
+            .await
+        {
+            Ok(installation) => installation,
+            Err(error) => {
+                if let DeploymentError::Apply(ApplyError::Undone(refusals)) = &error {
+                    tracing::warn!(bundle = %target.bundle, "undone, as it cannot be installed");
+                    let refusals = refusals.clone();
+                    self.undone.note(object, target, refusals, pass.now());
+                }
+                return Err(error);
+            }
+        };
         let look_again = judge(&installation, findings);
         match installation.progress {
             Progress::Complete => {
                 findings.succeeded(&target.bundle);
+                self.undone.forget(&object.name_any());
                 tracing::info!(bundle = %target.bundle, "installed");
             }
             Progress::Waiting(what) => {
+                let phase = installation.phase.map_or("objects", Phase::describe);
+                let rolls_out = format!("{phase}: {what}");
+                findings.progressing = Some(Said::yes(reasons::ROLLING_OUT, rolls_out));
                 findings.installed =
                     Some(Said::unknown(reasons::INSTALLATION_STATUS_UNKNOWN, what));
             }
@@ -365,6 +384,7 @@ mod tests {
     ) {
         let installation = Installation {
             progress,
+            phase: None,
             health: Health::default(),
             look_again: certificates.map(Duration::from_secs),
             is_watched,

@@ -4,19 +4,20 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use olm_api::bundle_deployment::{BundleDeployment, BundleDeploymentStatus, Inventory};
 use olm_api::conditions::{
-    DEFINITIONS_KEPT, HAS_VALID_BUNDLE, HEALTHY, INSTALLED, READY, STALLED, UNINSTALLING,
-    deployment,
+    DEFINITIONS_KEPT, HAS_VALID_BUNDLE, HEALTHY, INSTALLED, PROGRESSING, READY, STALLED,
+    UNINSTALLING, deployment,
 };
 use olm_runtime::conditions::{self, Status};
 
 use crate::messages;
 
 /// The condition types that this controller writes.
-pub(crate) const OWNED: [&str; 7] = [
+pub(crate) const OWNED: [&str; 8] = [
     DEFINITIONS_KEPT,
     HAS_VALID_BUNDLE,
     HEALTHY,
     INSTALLED,
+    PROGRESSING,
     READY,
     STALLED,
     UNINSTALLING,
@@ -86,6 +87,8 @@ pub(crate) struct Findings {
     pub(crate) valid: Option<Said>,
     pub(crate) installed: Option<Said>,
     pub(crate) healthy: Option<Said>,
+    /// What an installation that is under way waits for.
+    pub(crate) progressing: Option<Said>,
     pub(crate) uninstalling: Option<Said>,
     pub(crate) kept: Option<Stay>,
     /// The Bundle that is installed now.
@@ -181,6 +184,7 @@ pub(crate) fn project(
         (HAS_VALID_BUNDLE, &findings.valid),
         (INSTALLED, &findings.installed),
         (HEALTHY, &findings.healthy),
+        (PROGRESSING, &findings.progressing),
         (UNINSTALLING, &findings.uninstalling),
     ] {
         let Some(Said {
@@ -200,6 +204,9 @@ pub(crate) fn project(
             generation,
             now,
         );
+    }
+    if findings.progressing.is_none() {
+        conditions::remove(&mut status.conditions, PROGRESSING);
     }
     if let Some(kept) = &findings.kept {
         let list = &mut status.conditions;

@@ -43,6 +43,8 @@ pub(crate) enum Progress {
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     pub(crate) progress: Progress,
+    /// The first phase of which something is waited for.
+    pub(crate) phase: Option<Phase>,
     /// Health of everything that is applied so far.
     pub(crate) health: Health,
     /// When to look again, for the sake of certificates.
@@ -124,6 +126,7 @@ impl DeploymentReconciler {
         }
         let options = ApplyOptions {
             wait_for_workloads: true,
+            undo_refused: aim == Aim::Install && before.installed.is_none(),
             ..ApplyOptions::default()
         };
         let applied = self.applier.apply(plan, options).await?;
@@ -150,10 +153,13 @@ impl DeploymentReconciler {
             .map(|result| result.id.clone())
             .collect();
         let health = self.applier.read_health(&there).await?;
+        let phase = first_problem(&health);
         if !applied.is_complete() {
             let progress = Progress::Waiting(waiting(&health, &applied.waiting));
             return Ok(Installation {
                 progress,
+                // Beside workloads only definitions are waited for in between.
+                phase: phase.or(Some(Phase::CustomResourceDefinitions)),
                 health,
                 look_again,
                 is_watched,
@@ -163,6 +169,7 @@ impl DeploymentReconciler {
             let progress = Progress::Waiting(waiting(&health, &[]));
             return Ok(Installation {
                 progress,
+                phase,
                 health,
                 look_again,
                 is_watched,
@@ -194,6 +201,7 @@ impl DeploymentReconciler {
             .collect();
         Ok(Installation {
             progress: Progress::Complete,
+            phase: None,
             health,
             look_again,
             is_watched,
@@ -262,6 +270,12 @@ fn covers(inventory: &Inventory, new: &[ObjectId]) -> bool {
     let known: std::collections::HashSet<ObjectId> =
         inventory::ids(inventory).into_iter().collect();
     new.iter().all(|id| known.contains(id))
+}
+
+/// The first phase in which something does not work.
+fn first_problem(health: &Health) -> Option<Phase> {
+    let problems = health.problems().iter();
+    problems.map(|(id, _)| Phase::of_object(id)).min()
 }
 
 /// What is waited for, in words.

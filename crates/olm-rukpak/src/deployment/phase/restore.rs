@@ -41,6 +41,7 @@ impl DeploymentReconciler {
         }
         Ok(Installation {
             progress: Progress::Complete,
+            phase: None,
             health: self.applier.read_health(&all).await?,
             look_again: loaded.look_again,
             is_watched,

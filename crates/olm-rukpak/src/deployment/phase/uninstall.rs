@@ -77,6 +77,7 @@ impl DeploymentReconciler {
                             DeploymentError::Api("remove the finalizer from", source)
                         })?;
                 }
+                self.undone.forget(&name);
                 let left: Vec<String> = left.iter().map(ToString::to_string).collect();
                 let removed = installed.len().saturating_sub(left.len());
                 tracing::info!(deployment = %name, removed, ?left, "uninstalled");
