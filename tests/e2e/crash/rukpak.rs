@@ -10,7 +10,7 @@ use olm_api::bundle_deployment::BundleDeployment;
 use olm_tests::publish::Publisher;
 use olm_tests::{Registry, RegistryOptions, Wait, wait};
 use olm_tree::MemoryTree;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{PATIENCE, Place, Story, struck, weathered};
 
@@ -27,6 +27,9 @@ enum Stage {
     Upgrade,
     /// A version that would take over what belongs to someone else.
     Refused,
+    /// A version that fails when a part of it is applied: of a changed kind there is an object that
+    /// the API server does not take.
+    Failed,
     /// The end.
     Remove,
 }
@@ -52,7 +55,11 @@ fn workload(image: &str) -> Value {
                     "containers": [{"name": "worker", "image": image}]}}}})
 }
 
-fn definition() -> Value {
+fn definition(sizes: &[&str]) -> Value {
+    let sizes: Map<String, Value> = sizes
+        .iter()
+        .map(|size| ((*size).to_owned(), json!({"type": "integer"})))
+        .collect();
     json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "crashes.rukpak.example.com"},
         "spec": {"group": "rukpak.example.com", "scope": "Namespaced",
@@ -60,11 +67,19 @@ fn definition() -> Value {
             "versions": [{"name": "v1", "served": true, "storage": true,
                 "schema": {"openAPIV3Schema": {"type": "object",
                     "properties": {"spec": {"type": "object",
-                        "properties": {"size": {"type": "integer"}}}}}}}]}})
+                        "properties": sizes}}}}}]}})
 }
 
 fn manifests(stage: Stage) -> Vec<Value> {
-    let version = if stage == Stage::Install { "1" } else { "2" };
+    let version = match stage {
+        Stage::Install => "1",
+        Stage::Failed => "3",
+        _ => "2",
+    };
+    let sizes: &[&str] = match stage {
+        Stage::Failed => &["size", "more"],
+        _ => &["size"],
+    };
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "worker", "namespace": NAME}});
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
@@ -81,7 +96,7 @@ fn manifests(stage: Stage) -> Vec<Value> {
         account,
         role,
         binding,
-        definition(),
+        definition(sizes),
         instance,
         workload(&format!("example.com/worker:{version}")),
         map(NAME, "kept", version),
@@ -98,6 +113,12 @@ fn manifests(stage: Stage) -> Vec<Value> {
     if stage == Stage::Refused {
         all.push(map(OTHERS, "foreign", "ours"));
     }
+    if stage == Stage::Failed {
+        all.push(
+            json!({"apiVersion": "rukpak.example.com/v1", "kind": "Crash",
+            "metadata": {"name": "wrong", "namespace": NAME, "labels": {"no/label/at-all": "x"}}}),
+        );
+    }
     all
 }
 
@@ -105,7 +126,7 @@ impl Plain {
     async fn start() -> Result<Self> {
         let registry = Registry::start(RegistryOptions::default()).await?;
         let mut images = BTreeMap::new();
-        for stage in [Stage::Install, Stage::Upgrade, Stage::Refused] {
+        for &stage in Self::STAGES.iter().filter(|stage| **stage != Stage::Remove) {
             let mut tree = MemoryTree::default();
             for (index, object) in manifests(stage).iter().enumerate() {
                 tree.insert(&format!("manifests/{index}.yaml"), object.to_string())?;
@@ -148,6 +169,7 @@ impl Story for Plain {
         Stage::Install,
         Stage::Upgrade,
         Stage::Refused,
+        Stage::Failed,
         Stage::Remove,
     ];
 
@@ -183,7 +205,7 @@ impl Story for Plain {
             .logs(&self.place.suite);
         let reason = match stage {
             Stage::Install | Stage::Upgrade => "InstallationSucceeded",
-            Stage::Refused => "UpgradeFailed",
+            Stage::Refused | Stage::Failed => "UpgradeFailed",
             Stage::Remove => {
                 wait.gone(&self.deployments, NAME).await?;
                 return self.place.no_bundles().await;
