@@ -10,6 +10,7 @@ use olm_tree::RelPath;
 
 use crate::content::{self, Broken, ContentError, Stored};
 use crate::guard::Guard;
+use crate::speed::{self, MinimumSpeed};
 use crate::web::{self, Endpoint, WebAccess, WebError};
 
 /// How gzip begins (RFC 1952, 2.3.1).
@@ -58,11 +59,26 @@ pub fn endpoint(url: &str) -> Result<Endpoint, HttpError> {
     Ok(web::endpoint(&url))
 }
 
-/// Downloads a tar.gz archive and stores what `folders` keep of it, unpacking it as it comes.
+/// Downloads a tar.gz archive and stores what `folders` keep of it, unpacking it as it comes. A server
+/// that sends less than 1 KiB/s over half a minute is not waited for.
 ///
 /// # Errors
 /// [`HttpError`].
 pub async fn fetch(
+    url: &str,
+    access: &WebAccess,
+    guard: &Guard,
+    folders: &[RelPath],
+    caps: Caps,
+    into: &Store,
+) -> Result<Stored, HttpError> {
+    let speed = MinimumSpeed::ARCHIVE;
+    fetch_at(speed, url, access, guard, folders, caps, into).await
+}
+
+/// The same from a server that is not slower than this.
+pub(crate) async fn fetch_at(
+    speed: MinimumSpeed,
     url: &str,
     access: &WebAccess,
     guard: &Guard,
@@ -81,6 +97,13 @@ pub async fn fetch(
         HttpError::Web(WebError::Failed {
             url: shown.clone(),
             source: Box::new(error.without_url()),
+        })
+    });
+    let body = speed::watched(body, speed, || {
+        HttpError::Web(WebError::TooSlow {
+            url: shown.clone(),
+            bytes_per_second: speed.bytes_per_second,
+            window: speed.window,
         })
     });
     store(body, folders, caps, into).await

@@ -15,7 +15,7 @@
 //! What it promises: a tree is whole, is what its digest names, and stayed within its
 //! [`Caps`](olm_fs::layers::Caps); memory is independent of the content's size; git and web servers
 //! are asked only where the [`Guard`] lets them, and credentials go to the server that was named and
-//! to no other; an error says in the words that users know what failed, and
+//! to no other, and not where they send less than 1 KiB/s; an error says in the words that users know what failed, and
 //! [whether trying again may help](SourceError::is_terminal).
 //!
 //! ```no_run
@@ -45,6 +45,9 @@ mod inside;
 mod pipe;
 #[cfg(test)]
 mod redirect_tests;
+#[cfg(test)]
+mod slow_tests;
+mod speed;
 mod web;
 
 pub use self::content::{ContentError, Stored, store_files};

@@ -101,6 +101,19 @@ pub enum WebError {
         /// What the client says.
         source: Box<reqwest::Error>,
     },
+    /// The answer comes so slowly that it is not waited for.
+    #[error(
+        "GET {url}: the server is too slow: less than {bytes_per_second} bytes per second came over \
+         {window:?}"
+    )]
+    TooSlow {
+        /// The URL.
+        url: String,
+        /// The least that must come.
+        bytes_per_second: u32,
+        /// How long that is measured.
+        window: Duration,
+    },
     /// A redirect that is not followed.
     #[error("GET {url}: http request for bundle content failed: {reason}")]
     Redirect {

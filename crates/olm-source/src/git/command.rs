@@ -14,6 +14,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::error::GitError;
+use crate::speed::MinimumSpeed;
 
 /// Where programs are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -67,6 +68,8 @@ pub(super) struct Git<'a> {
     pub(super) configuration: Vec<(String, String)>,
     /// The configuration file of ssh.
     pub(super) ssh_configuration: Option<String>,
+    /// What it was told to take for too slow.
+    pub(super) speed: MinimumSpeed,
 }
 
 impl Git<'_> {
@@ -135,6 +138,7 @@ impl Git<'_> {
         let errors = child.stderr.take().ok_or_else(missing)?;
         let running = Running {
             operation,
+            speed: self.speed,
             group: child
                 .id()
                 .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)),
@@ -161,6 +165,7 @@ impl Git<'_> {
 #[derive(Debug)]
 pub(super) struct Running {
     operation: &'static str,
+    speed: MinimumSpeed,
     child: Child,
     group: Option<Pid>,
     errors: JoinHandle<Vec<u8>>,
@@ -179,6 +184,13 @@ impl Running {
         let text = String::from_utf8_lossy(&text);
         if text.contains("Host key verification failed") {
             return Err(GitError::HostKey);
+        }
+        // What curl says, whose messages git passes on.
+        if text.contains("Operation too slow") {
+            return Err(GitError::TooSlow {
+                bytes_per_second: self.speed.bytes_per_second,
+                window: self.speed.window,
+            });
         }
         let text = shown(&text);
         // 25 is SIGXFSZ, which the limit of files raises.
@@ -258,6 +270,7 @@ mod tests {
             protocol: "https",
             configuration: vec![("olm.test".to_owned(), "a \"quoted\"\nvalue".to_owned())],
             ssh_configuration: None,
+            speed: MinimumSpeed::REPOSITORY,
         };
         let listed = git.run("config", &["config", "--list"]).await.unwrap();
         assert!(listed.starts_with("core.hookspath=/dev/null"), "{listed}");

@@ -1,5 +1,7 @@
 //! Why a repository gave no content.
 
+use std::time::Duration;
+
 use olm_fs::FileError;
 
 use crate::content::ContentError;
@@ -86,6 +88,17 @@ pub enum GitError {
     TooLarge {
         /// The limit.
         limit: u64,
+    },
+    /// What the server sends comes so slowly that it is not waited for.
+    #[error(
+        "bundle unpack git clone error: the server is too slow: less than {bytes_per_second} bytes \
+         per second came over {window:?}"
+    )]
+    TooSlow {
+        /// The least that must come.
+        bytes_per_second: u32,
+        /// How long that is measured.
+        window: Duration,
     },
     /// git failed.
     #[error("bundle unpack git {operation} error: {text}")]

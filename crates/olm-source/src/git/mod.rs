@@ -28,6 +28,7 @@ use self::repository::Repository;
 use crate::content::{self, Broken, Stored};
 use crate::guard::{Guard, Route};
 use crate::inside::inside;
+use crate::speed::MinimumSpeed;
 use crate::web::{self, Endpoint, WebAccess};
 
 /// What git servers answer with to the first question (gitprotocol-http, "Discovering references").
@@ -76,11 +77,25 @@ pub fn endpoint(repository: &str) -> Result<Endpoint, GitError> {
     })
 }
 
-/// Fetches a commit and stores what `folders` keep of its directory.
+/// Fetches a commit and stores what `folders` keep of its directory. A web server that sends less than
+/// 1 KiB/s over a minute is not waited for.
 ///
 /// # Errors
 /// [`GitError`].
 pub async fn fetch(
+    request: &Request,
+    guard: &Guard,
+    folders: &[RelPath],
+    caps: Caps,
+    into: &Store,
+) -> Result<Fetched, GitError> {
+    let speed = MinimumSpeed::REPOSITORY;
+    fetch_at(speed, request, guard, folders, caps, into).await
+}
+
+/// The same from a server that is not slower than this.
+pub(crate) async fn fetch_at(
+    speed: MinimumSpeed,
     request: &Request,
     guard: &Guard,
     folders: &[RelPath],
@@ -95,7 +110,7 @@ pub async fn fetch(
         repository: shown.clone(),
     })?;
     let home = ScratchDir::new()?;
-    let (git, url) = connect(&repository, request, guard, &home).await?;
+    let (git, url) = connect(speed, &repository, request, guard, &home).await?;
     git.run("init", &["init", "--quiet", "--bare", "--template="])
         .await?;
     let commit = obtain(&git, &url, &request.revision).await?;
@@ -133,6 +148,7 @@ async fn is_tree(git: &Git<'_>, object: &str) -> bool {
 
 /// git as it may speak to this repository, and the URL that it is told.
 async fn connect<'a>(
+    speed: MinimumSpeed,
     repository: &Repository,
     request: &Request,
     guard: &Guard,
@@ -147,6 +163,7 @@ async fn connect<'a>(
                 protocol: "ssh",
                 configuration: vec![("protocol.ssh.allow".to_owned(), "always".to_owned())],
                 ssh_configuration: Some(command),
+                speed,
             };
             Ok((git, ssh.text.clone()))
         }
@@ -159,7 +176,7 @@ async fn connect<'a>(
                     .or_else(|| credentials.clone()),
                 ..request.web.clone()
             };
-            connect_web(url, &access, guard, home).await
+            connect_web(speed, url, &access, guard, home).await
         }
     }
 }
@@ -167,6 +184,7 @@ async fn connect<'a>(
 /// Asks the web server as git would, which follows redirects under the guard's eyes and with
 /// credentials for nobody but the server that was named; git itself then follows none.
 async fn connect_web<'a>(
+    speed: MinimumSpeed,
     url: &Url,
     access: &WebAccess,
     guard: &Guard,
@@ -201,8 +219,9 @@ async fn connect_web<'a>(
         "http"
     };
     set(&format!("protocol.{protocol}.allow"), "always".to_owned());
-    set("http.lowSpeedLimit", "1".to_owned());
-    set("http.lowSpeedTime", "20".to_owned());
+    let seconds = speed.window.as_secs();
+    set("http.lowSpeedLimit", speed.bytes_per_second.to_string());
+    set("http.lowSpeedTime", seconds.to_string());
     set("http.sslVerify", access.tls_verify.to_string());
     if let Some(bundle) = &access.authorities {
         let file = home.write("ca.crt", bundle)?;
@@ -236,6 +255,7 @@ async fn connect_web<'a>(
         protocol,
         configuration,
         ssh_configuration: None,
+        speed,
     };
     Ok((git, base.to_string()))
 }
