@@ -9,7 +9,8 @@
 //!
 //! # The model
 //!
-//! * [`plain_v0::load`] reads a tree into its objects, in order.
+//! * [`plain_v0::load`] reads a tree into its objects, in order; [`plain_v0::distinct`] drops those
+//!   that are there twice.
 //! * [`registry_v1::load`] reads a tree into a [`registry_v1::Bundle`]; its
 //!   [`validate`](registry_v1::Bundle::validate) answers all that can be known without any
 //!   configuration, and [`check_install_mode`](registry_v1::Bundle::check_install_mode) whether
@@ -30,7 +31,7 @@
 //!   schemas, so that no undeclared field reaches an API server that would refuse it.
 //! * Definitions and roles of `v1beta1` are rendered as `v1` where that means the same, and refused
 //!   with the reason otherwise.
-//! * Rendered objects carry no `status` and no `metadata.creationTimestamp`.
+//! * Rendered objects carry nothing that only servers and controllers write ([`keep_authored`]).
 //!
 //! # Example
 //!
@@ -40,11 +41,13 @@
 //! assert!(error.to_string().starts_with("get objects from bundle manifests: "));
 //! ```
 
+mod authored;
 pub mod hash;
 mod inspect;
 mod manifests;
 pub mod plain_v0;
 pub mod registry_v1;
 
+pub use authored::keep_authored;
 pub use inspect::{Finding, Severity, inspect};
 pub use manifests::{ManifestProblem, ManifestsError};

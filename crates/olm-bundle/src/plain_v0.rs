@@ -3,6 +3,8 @@
 //! Every file of the directory is read, whatever its name, in name order; documents keep their
 //! order, lists are flattened in place, empty documents are skipped. Nothing is templated.
 
+use std::collections::HashSet;
+
 use olm_tree::Tree;
 use serde_json::Value;
 
@@ -37,4 +39,14 @@ pub fn load(tree: &dyn Tree) -> Result<Vec<Value>, PlainError> {
         .into_iter()
         .map(|manifest| manifest.object)
         .collect())
+}
+
+/// The objects without those that are equal to an earlier one: identical objects count once. Two
+/// different ones of one identity are left for whoever applies them to refuse.
+pub fn distinct(objects: Vec<Value>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    objects
+        .into_iter()
+        .filter(|object| seen.insert(object.to_string()))
+        .collect()
 }

@@ -203,7 +203,8 @@ pub(crate) struct BundleRender {
     #[command(flatten)]
     pub(crate) access: Access,
 
-    /// Namespace that the bundle is installed in; by default the one that it asks for
+    /// Namespace that the bundle is installed in; by default the one that it asks for (a plain bundle
+    /// asks for none)
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) install_namespace: Option<String>,
 

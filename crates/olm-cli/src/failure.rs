@@ -2,6 +2,7 @@
 
 use std::io;
 
+use olm_apply::ApplyError;
 use olm_bundle::plain_v0::PlainError;
 use olm_bundle::registry_v1::{ConfigError, LoadError, RenderError};
 use olm_error::Chain;
@@ -163,6 +164,9 @@ pub(crate) enum Failure {
     /// The bundle.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// Objects of the bundle that rukpak would not apply.
+    #[error(transparent)]
+    Refused(#[from] Box<ApplyError>),
     /// The graph.
     #[error("cannot draw the channels")]
     Mermaid(#[from] MermaidError),

@@ -172,7 +172,7 @@ fn a_configuration_that_does_not_fit_is_refused() {
 
 #[test]
 fn a_plain_bundle_is_printed_as_it_is() {
-    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n";
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: b\n";
     let plain = bundle(&[("manifests/a.yaml", object), ("manifests/b.yaml", object)]);
     assert_eq!(
         olmctl(&plain, "render", &[]),
@@ -181,6 +181,138 @@ fn a_plain_bundle_is_printed_as_it_is() {
     assert_eq!(
         olmctl(&plain, "validate", &[]),
         (0, String::new(), String::new())
+    );
+}
+
+#[test]
+fn a_plain_bundle_is_printed_as_it_is_applied() {
+    let plain = bundle(&[
+        (
+            "manifests/a.yaml",
+            "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  creationTimestamp: null
+  finalizers: [x]
+  labels: {app: null}
+  annotations: {}
+  managedFields: []
+  ownerReferences: [{apiVersion: v1, kind: Pod, name: p, uid: u}]
+data: {status: kept}
+status: {phase: Gone}
+",
+        ),
+        (
+            "manifests/b.yaml",
+            "apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: r, namespace: placeholder}
+",
+        ),
+        (
+            "manifests/c.yaml",
+            "apiVersion: x.io/v1
+kind: Thing
+metadata: {name: t}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.x.io}
+spec:
+  group: x.io
+  names: {kind: Thing}
+  scope: Namespaced
+",
+        ),
+        (
+            "manifests/d.yaml",
+            "apiVersion: y.io/v1\nkind: Riddle\nmetadata: {name: s}\n",
+        ),
+    ]);
+    let args = ["--install-namespace=home", "--watch-namespace=x"];
+    let (code, out, said) = olmctl(&plain, "render", &args);
+    assert_eq!(
+        out,
+        "---
+apiVersion: v1
+data:
+  status: kept
+kind: ConfigMap
+metadata:
+  labels:
+    app: \"\"
+  name: a
+  namespace: home
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: r
+---
+apiVersion: x.io/v1
+kind: Thing
+metadata:
+  name: t
+  namespace: home
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: things.x.io
+spec:
+  group: x.io
+  names:
+    kind: Thing
+  scope: Namespaced
+---
+apiVersion: y.io/v1
+kind: Riddle
+metadata:
+  name: s
+"
+    );
+    assert_eq!(
+        said,
+        "note: Riddle \"s\" is printed without a namespace: whether Riddle objects live in one is \
+         known to the cluster only\n\
+         note: a plain bundle cannot be configured: what is said is ignored\n"
+    );
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn what_rukpak_refuses_of_a_plain_bundle_is_refused_in_its_words() {
+    let plain = bundle(&[(
+        "manifests/a.yaml",
+        "apiVersion: v1
+kind: ConfigMap
+metadata: {name: homeless}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, namespace: b, labels: {x: 1}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, namespace: b}
+---
+kind: Secret
+metadata: {name: s}
+",
+    )]);
+    assert_eq!(
+        olmctl(&plain, "render", &[]),
+        (
+            1,
+            String::new(),
+            "error: ConfigMap \"a\" in namespace \"b\" occurs more than once
+ConfigMap \"a\" in namespace \"b\": `metadata.labels` is not a map of strings
+ConfigMap \"homeless\": has no namespace, and none is configured
+Secret \"s\" has no `apiVersion`
+"
+            .to_owned()
+        )
     );
 }
 

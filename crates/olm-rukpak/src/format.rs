@@ -218,7 +218,8 @@ impl Content {
     ) -> Result<Rendered, FormatError> {
         match self {
             Self::Plain(objects) => Ok(Rendered {
-                objects: distinct(objects),
+                // Two different ones of one identity are refused when they are prepared.
+                objects: plain_v0::distinct(objects),
                 certificates: Vec::new(),
             }),
             Self::Registry(bundle) => {
@@ -238,19 +239,6 @@ impl Content {
             }
         }
     }
-}
-
-/// Identical objects count once, as they do upstream; two different ones of one identity are
-/// refused when they are prepared for the cluster.
-fn distinct(objects: Vec<Value>) -> Vec<Value> {
-    let mut kept: Vec<Value> = Vec::with_capacity(objects.len());
-    let mut seen = std::collections::HashSet::new();
-    for object in objects {
-        if seen.insert(object.to_string()) {
-            kept.push(object);
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! `olmctl bundle`.
 
+mod place;
 mod render;
+mod scope;
 mod validate;
 
 use crate::args::{Bundle, BundleCommand};

@@ -8,6 +8,7 @@ use olm_bundle::registry_v1::{self, CertificateProvider, Config, RenderOptions};
 use olm_tree::Tree;
 use serde_json::{Map, Value};
 
+use super::place::place;
 use crate::args::{BundleRender, DocumentForm, Provider};
 use crate::failure::{Failure, Outcome};
 use crate::output;
@@ -31,7 +32,7 @@ pub(super) async fn run(args: BundleRender) -> Result<Outcome, Failure> {
         let tree = opened.tree();
         match registry_v1::load(tree) {
             Ok(bundle) => registry(&bundle, &args),
-            Err(error) => plain(tree).ok_or_else(|| error.into()),
+            Err(error) => plain(tree, &args).unwrap_or_else(|| Err(error.into())),
         }
     })
     .await?;
@@ -72,28 +73,36 @@ fn registry(bundle: &registry_v1::Bundle, args: &BundleRender) -> Result<Printed
             certificate.namespace, certificate.secret, certificate.service
         )
     }));
+    // Whatever names no namespace here is known to live in none.
+    let placed = place(rendered.objects, None)?;
     Ok(Printed {
-        objects: rendered.objects,
+        objects: placed.objects,
         notes,
     })
 }
 
 /// The objects of a plain bundle; none where it looks like one of the other format.
-fn plain(tree: &dyn Tree) -> Option<Printed> {
-    let loaded = plain_v0::load(tree).ok()?;
-    let mut objects: Vec<Value> = Vec::with_capacity(loaded.len());
-    for object in loaded {
-        if object["kind"] == "ClusterServiceVersion" {
-            return None;
-        }
-        if !objects.contains(&object) {
-            objects.push(object);
-        }
+fn plain(tree: &dyn Tree, args: &BundleRender) -> Option<Result<Printed, Failure>> {
+    let objects = plain_v0::load(tree).ok()?;
+    if objects
+        .iter()
+        .any(|object| object["kind"] == "ClusterServiceVersion")
+    {
+        return None;
     }
-    Some(Printed {
-        objects,
-        notes: Vec::new(),
-    })
+    let objects = plain_v0::distinct(objects);
+    let placed = match place(objects, args.install_namespace.as_deref()) {
+        Ok(placed) => placed,
+        Err(error) => return Some(Err(error.into())),
+    };
+    let mut notes = placed.notes;
+    if args.watch_namespace.is_some() || args.config.is_some() {
+        notes.push("a plain bundle cannot be configured: what is said is ignored".to_owned());
+    }
+    Some(Ok(Printed {
+        objects: placed.objects,
+        notes,
+    }))
 }
 
 /// The configuration of a file, with the namespaces of the command line.

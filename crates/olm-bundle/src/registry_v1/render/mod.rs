@@ -14,6 +14,7 @@ pub use self::certificates::{CaTarget, CaTargetKind, CertificateProvider, Webhoo
 use self::objects::Objects;
 use super::validate::{Scope, scope};
 use super::{Bundle, Config, DeploymentConfig, InstallModeError, PREFIX, ValidationErrors};
+use crate::authored::keep_authored;
 use crate::manifests::{Manifest, text};
 
 /// How a bundle is rendered.
@@ -176,7 +177,7 @@ fn shipped(
             continue;
         }
         let mut object = manifest.object.clone();
-        sanitise(&mut object);
+        keep_authored(&mut object);
         if scope(manifest.kind()) == Some(Scope::Namespaced)
             && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
         {
@@ -192,25 +193,6 @@ fn is_generated_service(scene: &Scene<'_>, manifest: &Manifest) -> bool {
     manifest.kind() == "Service"
         && manifest.api_version() == "v1"
         && webhooks::served(scene).any(|served| served.service == manifest.name())
-}
-
-/// Removes what only a server writes: its presence can make server-side apply fail.
-fn sanitise(object: &mut Value) {
-    if let Some(fields) = object.as_object_mut() {
-        fields.remove("status");
-    }
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in [
-            "creationTimestamp",
-            "generation",
-            "managedFields",
-            "resourceVersion",
-            "selfLink",
-            "uid",
-        ] {
-            metadata.remove(field);
-        }
-    }
 }
 
 /// API group of an object.
