@@ -1,13 +1,26 @@
 //! What is installed and stops working later.
 
 use anyhow::Result;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use olm_tests::Wait;
 use olm_tests::wait::{self, message};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cluster::{PLAIN, RukpakCluster};
 use super::objects::{widget, widgets};
+
+/// A webhook that is never called.
+fn webhook() -> Value {
+    json!({"apiVersion": "admissionregistration.k8s.io/v1",
+           "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "health"},
+           "webhooks": [{"name": "health.example.com", "sideEffects": "None",
+               "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore",
+               "clientConfig": {"url": "https://127.0.0.1:1/"},
+               "rules": [{"apiGroups": ["rukpak.example.com"], "apiVersions": ["v9"],
+                          "operations": ["CREATE"], "resources": ["nothings"]}]}]})
+}
 
 #[tokio::test]
 async fn what_stops_working_later_is_noticed_without_anybody_asking() -> Result<()> {
@@ -19,6 +32,7 @@ async fn what_stops_working_later_is_noticed_without_anybody_asking() -> Result<
                 ("manifests/0.yaml", widgets()),
                 ("manifests/1.yaml", widget("default", "one")),
                 ("manifests/2.yaml", widget("default", "two")),
+                ("manifests/3.yaml", webhook()),
             ],
         )
         .await?;
@@ -47,6 +61,13 @@ async fn what_stops_working_later_is_noticed_without_anybody_asking() -> Result<
     assert_eq!(message(&ill, "Healthy"), line);
     // It is installed all the same.
     assert!(wait::has_condition(&ill, "Installed", "True"));
+    // And repaired: what is ill may need just that.
+    let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(fixture.client.clone());
+    webhooks.delete("health", &DeleteParams::default()).await?;
+    Wait::new("the webhook is there again")
+        .logs(&fixture.suite)
+        .object(&webhooks, "health", |_| true)
+        .await?;
     report("one", "True").await?;
     fixture.said("health", "Healthy", "Healthy").await?;
     fixture.uninstall("health").await

@@ -125,7 +125,9 @@ impl DeploymentReconciler {
             self.write_status(object, findings, pass).await?;
         }
         let options = ApplyOptions {
-            wait_for_workloads: true,
+            // Whom a webhook leads to must be there before the first one is; later, what is ill may
+            // need just the webhook that is repaired.
+            wait_for_workloads: aim == Aim::Install,
             undo_refused: aim == Aim::Install && before.installed.is_none(),
             ..ApplyOptions::default()
         };
