@@ -321,12 +321,17 @@ impl Client {
             &descriptor,
             limit,
         )?;
-        let bytes = blob
-            .try_fold(Vec::new(), |mut all, bytes| async move {
-                all.extend_from_slice(&bytes);
-                Ok(all)
-            })
-            .await?;
+        let whole = blob.try_fold(Vec::new(), |mut all, bytes| async move {
+            all.extend_from_slice(&bytes);
+            Ok(all)
+        });
+        // It is small, and no layer that may take as long as it keeps coming.
+        let bytes = tokio::time::timeout(self.config.timeouts.operation, whole)
+            .await
+            .map_err(|_| RegistryError::Timeout {
+                image: reference.to_string(),
+                registry: reference.registry().to_owned(),
+            })??;
         manifest::parse_config(reference, &bytes)
     }
 

@@ -58,8 +58,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Between two pieces of an answer. Default: 20 s.
     pub read: Duration,
-    /// For one operation with its retries and tokens: a manifest, the begin of a blob. The body of
-    /// a blob may take as long as it keeps coming. Default: 30 s.
+    /// For one operation with its retries and tokens: a manifest, a configuration, the begin of
+    /// a layer. The body of a layer may take as long as it keeps coming. Default: 30 s.
     pub operation: Duration,
 }
 

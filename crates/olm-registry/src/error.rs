@@ -91,6 +91,21 @@ pub enum RegistryError {
         /// The cause; none when the body ended early without an error.
         source: Option<Cause>,
     },
+    /// The answer comes so slowly that it is not waited for.
+    #[error(
+        "registry `{registry}` is too slow: less than {bytes_per_second} bytes per second of image \
+         `{image}` came over {window:?}"
+    )]
+    TooSlow {
+        /// The image.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// The least that must come.
+        bytes_per_second: u32,
+        /// How long that is measured.
+        window: Duration,
+    },
     /// A part is larger than allowed.
     #[error("`{what}` of image `{image}` is larger than {limit} bytes")]
     TooLarge {
@@ -166,11 +181,12 @@ pub enum RegistryError {
 
 impl RegistryError {
     /// Whether asking again, with nothing changed by anybody, may succeed: connections, timeouts,
-    /// broken bodies, 408, 429 and 5xx.
+    /// slow or broken bodies, 408, 429 and 5xx.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect { .. }
             | Self::Timeout { .. }
+            | Self::TooSlow { .. }
             | Self::Body { .. }
             | Self::RateLimited { .. } => true,
             Self::Status { status, .. } => {

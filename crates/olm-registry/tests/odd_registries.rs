@@ -526,6 +526,37 @@ async fn a_registry_that_never_answers_is_given_up_in_time() {
     assert!(matches!(error, RegistryError::Timeout { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_configuration_that_drips_is_given_up_in_time() {
+    let config = vec![b' '; 1 << 20];
+    let descriptor = layer(&config);
+    let manifest = format!(
+        r#"{{"config":{{"digest":"{}","size":{}}},"layers":[]}}"#,
+        descriptor.digest, descriptor.size
+    );
+    let pinned = Digest::of(manifest.as_bytes());
+    let registry = Registry::new(move |_, path, _, _| {
+        if path.contains("/manifests/") {
+            return manifest.clone().into_response();
+        }
+        let pieces = futures::stream::repeat(()).then(|()| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok::<_, std::io::Error>(" ")
+        });
+        Body::from_stream(pieces).into_response()
+    })
+    .await;
+    let mut config = registry.client().config().clone();
+    config.timeouts.operation = Duration::from_millis(300);
+    let client = Client::new(config).unwrap();
+    let reference = registry.reference(&format!("a@{pinned}"));
+    let error = client
+        .image(&reference, &Access::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::Timeout { .. }), "{error:?}");
+}
+
 #[test]
 fn root_certificates_that_are_none_are_refused_at_once() {
     let config = ClientConfig {

@@ -1,14 +1,16 @@
 //! Content from an image of a registry.
 
-use futures::TryStreamExt as _;
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt as _};
 use olm_fs::layers::{Applier, Caps, LayerError, PathFilter};
 use olm_fs::{Digest, DirTree, Pending, Store};
-use olm_registry::{Access, Blob, Client, Image, Reference, RegistryError};
+use olm_registry::{Access, Client, Image, Reference, RegistryError};
 use olm_tree::{RelPath, Tree, TreeError};
 use tokio::task::spawn_blocking;
 
 use crate::error::SourceError;
 use crate::pipe::{Reader, Writer, pipe};
+use crate::speed::{self, MinimumSpeed};
 
 /// The label that names the folder of a catalog image that holds the catalog.
 pub const CATALOG_LABEL: &str = "operators.operatorframework.io.index.configs.v1";
@@ -112,12 +114,27 @@ pub struct Fetched {
 ///
 /// A reference with a digest that is in the store costs no request; one with a tag costs one to
 /// resolve it. Otherwise the layers are pulled one after the other and unpacked as they come;
-/// memory does not grow with the image. Dropping the future, or the end of the process, leaves
+/// memory does not grow with the image, and a registry that sends less than 1 KiB/s over a minute is
+/// not waited for. Dropping the future, or the end of the process, leaves
 /// nothing in the store but a temporary that [`Store::sweep`] removes.
 ///
 /// # Errors
 /// [`SourceError`]; [`SourceError::is_terminal`] tells whether trying again may help.
 pub async fn fetch(
+    client: &Client,
+    reference: &Reference,
+    access: &Access,
+    filter: &Filter,
+    caps: Caps,
+    into: &Store,
+) -> Result<Fetched, SourceError> {
+    let speed = MinimumSpeed::LAYER;
+    fetch_at(speed, client, reference, access, filter, caps, into).await
+}
+
+/// The same from a registry whose layers do not come slower than this.
+pub(crate) async fn fetch_at(
+    speed: MinimumSpeed,
     client: &Client,
     reference: &Reference,
     access: &Access,
@@ -143,7 +160,16 @@ pub async fn fetch(
             cached: true,
         });
     }
-    let (pending, wanted) = pull(client, reference, &resolved, access, filter, caps, into).await?;
+    let image = Wanted {
+        client,
+        reference,
+        resolved: &resolved,
+        access,
+        filter,
+        caps,
+        speed,
+    };
+    let (pending, wanted) = pull(image, into).await?;
     let key = digest.clone();
     let tree = blocking(move || {
         if holds(&pending, &wanted)? {
@@ -195,7 +221,16 @@ pub async fn fetch_once(
         .await
         .map_err(SourceError::Descriptor)?;
     let resolved = reference.with_digest(digest);
-    let (pending, wanted) = pull(client, reference, &resolved, access, filter, caps, into).await?;
+    let image = Wanted {
+        client,
+        reference,
+        resolved: &resolved,
+        access,
+        filter,
+        caps,
+        speed: MinimumSpeed::LAYER,
+    };
+    let (pending, wanted) = pull(image, into).await?;
     blocking(move || {
         let tree = pending.tree().map_err(SourceError::Store)?;
         if holds(&pending, &wanted)? {
@@ -211,17 +246,31 @@ pub async fn fetch_once(
     .map_err(|wanted| empty(reference, filter, &wanted))
 }
 
+/// What is pulled, by whom and within which limits.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    client: &'a Client,
+    /// As it was asked for, and by digest.
+    reference: &'a Reference,
+    resolved: &'a Reference,
+    access: &'a Access,
+    filter: &'a Filter,
+    caps: Caps,
+    speed: MinimumSpeed,
+}
+
 /// Pulls the layers of an image one after the other and unpacks them as they come. Gives also the
 /// folders of which the image must have one.
-async fn pull(
-    client: &Client,
-    reference: &Reference,
-    resolved: &Reference,
-    access: &Access,
-    filter: &Filter,
-    caps: Caps,
-    into: &Store,
-) -> Result<(Pending, Vec<RelPath>), SourceError> {
+async fn pull(wanted: Wanted<'_>, into: &Store) -> Result<(Pending, Vec<RelPath>), SourceError> {
+    let Wanted {
+        client,
+        reference,
+        resolved,
+        access,
+        filter,
+        caps,
+        speed,
+    } = wanted;
     let image = client.image(resolved, access).await.map_err(|source| {
         let image = reference.to_string();
         match source {
@@ -254,6 +303,12 @@ async fn pull(
         let blob = client
             .blob(resolved, layer, access)
             .map_err(SourceError::Layer)?;
+        let blob = speed::watched(blob, speed, || RegistryError::TooSlow {
+            image: resolved.to_string(),
+            registry: resolved.registry().to_owned(),
+            bytes_per_second: speed.bytes_per_second,
+            window: speed.window,
+        });
         applier = apply(applier, blob).await?;
     }
     tracing::debug!(image = %resolved, applied = ?applier.applied(), "image unpacked");
@@ -296,7 +351,10 @@ fn empty(reference: &Reference, filter: &Filter, wanted: &[RelPath]) -> SourceEr
 }
 
 /// Applies one layer while it is pulled.
-async fn apply(applier: Applier, blob: Blob) -> Result<Applier, SourceError> {
+async fn apply(
+    applier: Applier,
+    blob: impl Stream<Item = Result<Bytes, RegistryError>>,
+) -> Result<Applier, SourceError> {
     let (writer, reader) = pipe();
     let mut pulling = std::pin::pin!(pump(blob, writer));
     let mut unpacking = std::pin::pin!(blocking(move || unpack(applier, reader)));
@@ -325,7 +383,11 @@ fn unpack(mut applier: Applier, reader: Reader) -> Result<Applier, LayerError> {
 }
 
 /// Moves the blob into the pipe, and on to its end where nobody reads any more, for its digest.
-async fn pump(mut blob: Blob, writer: Writer) -> Result<(), RegistryError> {
+async fn pump(
+    blob: impl Stream<Item = Result<Bytes, RegistryError>>,
+    writer: Writer,
+) -> Result<(), RegistryError> {
+    let mut blob = std::pin::pin!(blob);
     let mut writer = Some(writer);
     loop {
         match blob.try_next().await {

@@ -12,12 +12,13 @@ use axum::http::{Method, header::CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream;
 use olm_fs::layers::Caps;
-use olm_fs::{Store, pack};
+use olm_fs::{Digest, Store, pack};
+use olm_registry::{Access, Client, ClientConfig, Reference};
 use olm_tree::{MemoryTree, RelPath};
 
 use crate::git::{self, Revision, SshAccess};
 use crate::speed::MinimumSpeed;
-use crate::{Guard, WebAccess, http};
+use crate::{Guard, WebAccess, http, image};
 
 /// What a git server of protocol version 2 says first.
 const GREETING: &str = "001e# service=git-upload-pack\n0000000eversion 2\n000cls-refs\n\
@@ -57,7 +58,21 @@ fn drip(content: Vec<u8>, sent: Arc<AtomicUsize>) -> Body {
     Body::from_stream(pieces)
 }
 
-/// A web server that drips, also as a git server after its first answer, and what it has sent.
+/// An image of one layer, in a registry that says all of it but the layer: its digest there, its
+/// manifest and its configuration.
+fn image() -> [(String, String); 2] {
+    let config = r#"{"os":"linux"}"#.to_owned();
+    let (of_config, of_layer) = (Digest::of(config.as_bytes()), Digest::of(&archive()));
+    let manifest = format!(
+        r#"{{"config":{{"digest":"{of_config}","size":{}}},"layers":[{{"digest":"{of_layer}","size":{}}}]}}"#,
+        config.len(),
+        archive().len()
+    );
+    [manifest, config].map(|text| (Digest::of(text.as_bytes()).to_string(), text))
+}
+
+/// A web server that drips, also as a git server or a registry after its first answers, and what it
+/// has sent.
 async fn start() -> (SocketAddr, Arc<AtomicUsize>) {
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
     let sent = Arc::new(AtomicUsize::new(0));
@@ -73,6 +88,11 @@ async fn start() -> (SocketAddr, Arc<AtomicUsize>) {
             };
             let answer: Response = if uri.path().ends_with("/info/refs") {
                 (kind("advertisement"), GREETING).into_response()
+            } else if let Some((_, text)) = image()
+                .into_iter()
+                .find(|(digest, _)| uri.path().ends_with(digest))
+            {
+                text.into_response()
             } else if method == Method::POST {
                 (kind("result"), drip(references(), sent)).into_response()
             } else {
@@ -139,4 +159,43 @@ async fn a_repository_that_drips_is_refused_by_name() {
          came over 1s"
     );
     assert!(sent.load(Ordering::Relaxed) > 20);
+}
+
+#[tokio::test]
+async fn a_layer_that_drips_is_refused_by_name() {
+    let (address, sent) = start().await;
+    let speed = MinimumSpeed {
+        bytes_per_second: 1 << 10,
+        window: Duration::from_millis(500),
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let store = Store::open(scratch.path()).unwrap();
+    let client = Client::new(ClientConfig {
+        plain_http: vec![address.to_string()],
+        ..ClientConfig::default()
+    })
+    .unwrap();
+    let [(digest, _), _] = image();
+    let reference: Reference = format!("{address}/a@{digest}").parse().unwrap();
+    let (access, filter) = (Access::default(), image::Filter::All);
+    let fetched = image::fetch_at(
+        speed,
+        &client,
+        &reference,
+        &access,
+        &filter,
+        Caps::BUNDLE,
+        &store,
+    );
+    let error = fetched.await.unwrap_err();
+    assert!(!error.is_terminal(&reference));
+    assert_eq!(
+        error.report(),
+        format!(
+            "error unpacking image: error getting uncompressed layer data: registry `{address}` is \
+             too slow: less than 1024 bytes per second of image `{reference}` came over 500ms"
+        )
+    );
+    assert!(sent.load(Ordering::Relaxed) > 20);
+    assert_eq!(store.sweep().unwrap(), 0);
 }

@@ -30,6 +30,12 @@ impl MinimumSpeed {
         window: Duration::from_secs(30),
     };
 
+    /// For layers of images: the same over a minute, as what breaks off is asked for again meanwhile.
+    pub(crate) const LAYER: Self = Self {
+        bytes_per_second: 1 << 10,
+        window: Duration::from_mins(1),
+    };
+
     /// For repositories: the same over a minute, as git servers send next to nothing while they put
     /// together what they are asked for.
     pub(crate) const REPOSITORY: Self = Self {
