@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 
 /// Whether applying `desired` as `manager` would certainly change nothing.
 ///
-/// True needs all three: the manager's last apply is on record in the same API version; every
-/// desired field has the desired value; every field that the manager owns is still desired. Where
-/// the server writes a value differently than the manifest does (`1000m` for `1`) the answer is
+/// True needs all four: the manager's last apply is on record in the same API version; every desired
+/// field has the desired value; every field that the manager owns is still desired; and every desired
+/// field is still the manager's, since of one that is not a later change by its new owner goes
+/// unnoticed. Where the server writes a value differently than the manifest does (`1000m` for `1`) the answer is
 /// no, and the caller finds out by a dry run.
 pub(crate) fn is_current(desired: &Value, live: &Value, manager: &str) -> bool {
     let entry = live["metadata"]["managedFields"]
@@ -22,7 +23,7 @@ pub(crate) fn is_current(desired: &Value, live: &Value, manager: &str) -> bool {
     let Some(owned) = entry.and_then(|entry| entry["fieldsV1"].as_object()) else {
         return false;
     };
-    contains(live, desired) && covers(desired, owned)
+    contains(live, desired) && covers(desired, owned) && owns_object(owned, desired)
 }
 
 /// Whether a dry run came out as the live object. Status is not the applier's, and timestamps of
@@ -86,6 +87,48 @@ fn covers(desired: &Value, owned: &Map<String, Value>) -> bool {
             _ => true,
         }
     })
+}
+
+/// Whether a `fieldsV1` tree has every field of an object but those that say which object it is.
+fn owns_object(owned: &Map<String, Value>, desired: &Value) -> bool {
+    let identity = |field: &str| matches!(field, "apiVersion" | "kind" | "metadata" | "status");
+    let names = |field: &str| matches!(field, "name" | "namespace" | "uid");
+    let none = Map::new();
+    let metadata = owned.get("f:metadata").and_then(Value::as_object);
+    owns_fields(owned, desired, identity)
+        && owns_fields(metadata.unwrap_or(&none), &desired["metadata"], names)
+}
+
+fn owns_fields(
+    owned: &Map<String, Value>,
+    desired: &Value,
+    is_left_out: impl Fn(&str) -> bool,
+) -> bool {
+    let fields = desired.as_object().into_iter().flatten();
+    let mut fields = fields.filter(|(field, value)| !value.is_null() && !is_left_out(field));
+    fields.all(|(field, value)| {
+        let below = owned.get(&format!("f:{field}")).and_then(Value::as_object);
+        below.is_some_and(|below| owns(below, value))
+    })
+}
+
+/// Whether a `fieldsV1` tree has all of a value; one without anything below it has it as a whole.
+fn owns(owned: &Map<String, Value>, desired: &Value) -> bool {
+    if owned.is_empty() {
+        return true;
+    }
+    match desired {
+        Value::Object(_) => owns_fields(owned, desired, |_| false),
+        Value::Array(items) => items.iter().all(|item| {
+            owned.iter().any(|(path, below)| {
+                let is_it = path != "."
+                    && !path.starts_with("f:")
+                    && step(&Value::Array(vec![item.clone()]), path).is_some();
+                is_it && below.as_object().is_none_or(|below| owns(below, item))
+            })
+        }),
+        _ => true,
+    }
 }
 
 fn step<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -165,6 +208,30 @@ mod tests {
         let mut live = live();
         if let Some(place) = live.pointer_mut(path) {
             *place = value;
+        }
+        assert!(!is_current(&desired(), &live, "me"));
+    }
+
+    #[rstest]
+    #[case::field("/1/fieldsV1/f:spec", "f:replicas")]
+    #[case::list("/1/fieldsV1/f:spec", "f:args")]
+    #[case::list_of_objects("/1/fieldsV1/f:spec", "f:ports")]
+    #[case::item(
+        "/1/fieldsV1/f:spec/f:ports/k:{\"containerPort\":80,\"protocol\":\"TCP\"}",
+        "f:containerPort"
+    )]
+    #[case::label("/1/fieldsV1/f:metadata/f:labels", "f:x")]
+    #[case::metadata("/1/fieldsV1", "f:metadata")]
+    fn notices_what_is_as_desired_and_another_has_written(#[case] path: &str, #[case] key: &str) {
+        let mut live = live();
+        let record = &mut live["metadata"]["managedFields"];
+        let taken = record
+            .pointer_mut(path)
+            .and_then(|place| place.as_object_mut()?.remove(key));
+        assert!(taken.is_some());
+        // A tree without anything below it is a whole.
+        if let Some(place) = record.pointer_mut(path) {
+            place["."] = json!({});
         }
         assert!(!is_current(&desired(), &live, "me"));
     }
