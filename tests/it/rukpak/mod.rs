@@ -25,6 +25,7 @@ mod mirrors;
 mod objects;
 mod people;
 mod plain;
+mod printed;
 mod private_registry;
 mod real_bundles;
 mod refresh;
