@@ -1,7 +1,9 @@
 //! Bundles whose content is uploaded.
 
 use anyhow::{Context as _, Result};
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
 use olm_fs::pack;
 use olm_tests::Wait;
 use olm_tests::wait::{has_condition, message};
@@ -26,6 +28,47 @@ fn archive(files: &[(&str, Value)]) -> Result<Vec<u8>> {
 
 fn one(value: &str) -> Result<Vec<u8>> {
     archive(&[("manifests/a.yaml", config_map("default", "uploaded", value))])
+}
+
+/// An archive that takes more than one Secret: letters in no order do not pack.
+fn large() -> Result<Vec<u8>> {
+    let mut state = 1_u64;
+    let letters = (0..900_000).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b"abcdefghijklmnopqrstuvwxyzABCDEF0123456789"[(state >> 33) as usize % 42])
+    });
+    one(&letters.collect::<String>())
+}
+
+/// Takes rukpak's disk away, as with its pod.
+fn lose_disk(fixture: &RukpakCluster) -> Result<()> {
+    fixture.suite.kill("rukpak")?;
+    contents::remove_all(fixture.suite.directory())?;
+    std::fs::remove_dir_all(fixture.suite.directory().join("rukpak/data/uploads"))?;
+    Ok(())
+}
+
+/// The names of the Secrets in which uploads are kept.
+async fn copies(fixture: &RukpakCluster) -> Result<Vec<String>> {
+    let secrets = secrets(fixture);
+    let found = secrets.list(&ListParams::default()).await?.items;
+    let found = found.iter().map(kube::ResourceExt::name_any);
+    Ok(found.filter(|name| name.starts_with("upload-")).collect())
+}
+
+async fn lose_copies(fixture: &RukpakCluster) -> Result<()> {
+    for name in copies(fixture).await? {
+        secrets(fixture)
+            .delete(&name, &DeleteParams::default())
+            .await?;
+    }
+    Ok(())
+}
+
+fn secrets(fixture: &RukpakCluster) -> Api<Secret> {
+    Api::namespaced(fixture.client.clone(), fixture.suite.namespace())
 }
 
 fn source() -> Value {
@@ -125,7 +168,7 @@ async fn an_upload_is_unpacked_once_and_kept_through_restarts() -> Result<()> {
     let fixture = RukpakCluster::start().await?;
     let uploads = Uploads::of(&fixture)?;
     let ann = Person::new(&fixture, "ann", Some("bundle-uploader")).await?;
-    let (url, first, second) = (uploads.url("upload"), one("1")?, one("2")?);
+    let (url, first, second) = (uploads.url("upload"), one("1")?, large()?);
     fixture.create("upload", PLAIN, source()).await?;
     fixture.unpacked("upload", "UnpackPending").await?;
 
@@ -160,10 +203,19 @@ async fn an_upload_is_unpacked_once_and_kept_through_restarts() -> Result<()> {
         .await?;
     assert_eq!(ann.get(&url).await?.bytes().await?, first);
 
-    // Where the upload is lost as well, the same can come again and nothing else.
-    fixture.suite.kill("rukpak")?;
-    contents::remove_all(fixture.suite.directory())?;
-    std::fs::remove_dir_all(fixture.suite.directory().join("rukpak/data/uploads"))?;
+    // After the loss of the disk, too: there is a copy in the cluster.
+    assert_eq!(copies(&fixture).await?.len(), 1);
+    lose_disk(&fixture)?;
+    fixture.suite.start_component("rukpak").await?;
+    Wait::new("the content is there again")
+        .logs(&fixture.suite)
+        .value(async || Ok(contents::holds(&directory, &digest)?.then_some(())))
+        .await?;
+    assert_eq!(ann.get(&url).await?.bytes().await?, first);
+
+    // Where the copy is lost as well, the same can come again and nothing else.
+    lose_disk(&fixture)?;
+    lose_copies(&fixture).await?;
     fixture.suite.start_component("rukpak").await?;
     let waiting = fixture.unpacked("upload", "UnpackPending").await?;
     assert_eq!(why(&waiting), "waiting for bundle to be uploaded");
@@ -179,6 +231,9 @@ async fn an_upload_is_unpacked_once_and_kept_through_restarts() -> Result<()> {
     Wait::new("the Bundle is gone")
         .logs(&fixture.suite)
         .gone(&fixture.bundles, "upload")
+        .await?;
+    Wait::new("its copy is gone")
+        .value(async || Ok(copies(&fixture).await?.is_empty().then_some(())))
         .await?;
     fixture.create("upload", PLAIN, source()).await?;
     fixture.unpacked("upload", "UnpackPending").await?;
@@ -199,10 +254,21 @@ async fn an_upload_is_unpacked_once_and_kept_through_restarts() -> Result<()> {
     assert_eq!(ann.put(&url, second.clone()).await?.0, 201);
     fixture.installed("uploaded").await?;
 
+    // Where the disk is lost, what runs is repaired from the copy, of more than one part.
+    assert_eq!(copies(&fixture).await?.len(), 2);
+    lose_disk(&fixture)?;
+    let maps: Api<ConfigMap> = Api::namespaced(fixture.client.clone(), "default");
+    maps.delete("uploaded", &DeleteParams::default()).await?;
+    fixture.suite.start_component("rukpak").await?;
+    Wait::new("what was deleted is there again")
+        .logs(&fixture.suite)
+        .object(&maps, "uploaded", |_| true)
+        .await?;
+    fixture.said("uploaded", "Healthy", "Healthy").await?;
+
     // Where all is lost, what runs is left as it is, and who uploaded is asked to do so again.
-    fixture.suite.kill("rukpak")?;
-    contents::remove_all(fixture.suite.directory())?;
-    std::fs::remove_dir_all(fixture.suite.directory().join("rukpak/data/uploads"))?;
+    lose_disk(&fixture)?;
+    lose_copies(&fixture).await?;
     fixture.suite.start_component("rukpak").await?;
     let ill = fixture
         .said("uploaded", "Healthy", "ReconcileFailed")

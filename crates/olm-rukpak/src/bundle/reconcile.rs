@@ -148,10 +148,16 @@ impl BundleReconciler {
                     found: fetched.digest,
                 }));
             }
+            if kind == Kind::Upload {
+                self.sources.keep_upload(object).await?;
+            }
             return Ok(pinned);
         }
         let tree = fetched.tree;
         blocking(move || format.check(&tree)).await?;
+        if kind == Kind::Upload {
+            self.sources.keep_upload(object).await?;
+        }
         tracing::info!(bundle = %object.name_any(), digest = %fetched.digest, "unpacked");
         Ok(Pin {
             resolved: fetched.resolved,

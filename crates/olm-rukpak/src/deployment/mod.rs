@@ -26,6 +26,7 @@ use self::undone::Undone;
 pub(crate) use self::wake::Waker;
 use crate::args::CertificateChoice;
 use crate::contents::Contents;
+use crate::source::copies::Copies;
 use crate::uploads::Uploads;
 
 /// Reconciles BundleDeployments of the class that this controller knows.
@@ -45,6 +46,7 @@ pub(crate) struct DeploymentReconciler {
     system_namespace: String,
     certificate_provider: CertificateChoice,
     undone: Undone,
+    copies: Copies,
 }
 
 /// What a [`DeploymentReconciler`] is made of.
@@ -79,6 +81,7 @@ impl DeploymentReconciler {
             deployments: Api::all(client.clone()),
             bundles: Api::all(client.clone()),
             known_bundles,
+            copies: Copies::new(client.clone(), &system_namespace),
             status: StatusWriter::new(client.clone(), names::MANAGER_RUKPAK)
                 .owning_conditions(&status::OWNED),
             client,

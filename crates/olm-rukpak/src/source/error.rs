@@ -9,6 +9,7 @@ use olm_source::{ContentError, SourceError};
 
 use super::config_maps::ConfigMapsError;
 use super::secret::SecretError;
+use crate::uploads::ReceiveError;
 
 /// Why content cannot be fetched. Everything but [`FetchError::Moved`] may be said before anything is
 /// stored.
@@ -75,6 +76,12 @@ pub(crate) enum FetchError {
     /// What was uploaded cannot be read.
     #[error("cannot read what was uploaded")]
     Uploaded(#[source] FileError),
+    /// The copy of an upload cannot be written or read.
+    #[error("cannot keep a copy of what was uploaded in the cluster")]
+    Copy(#[source] kube::Error),
+    /// The copy of an upload cannot be put back on disk.
+    #[error("cannot restore what was uploaded")]
+    Restore(#[source] ReceiveError),
     /// The content cannot be stored.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -108,6 +115,8 @@ impl FetchError {
             | Self::NoGzip(_)
             | Self::Untar(_)
             | Self::Uploaded(_)
+            | Self::Copy(_)
+            | Self::Restore(_)
             | Self::Content(_) => "SourceFailed",
             Self::NotUploaded => "NotUploaded",
             Self::Moved { .. } => "SourceMoved",
@@ -130,7 +139,12 @@ impl FetchError {
             Self::Untar(error) => error.is_content(),
             Self::PullSecret(error) => error.is_terminal(),
             Self::Secret(error) => error.is_terminal(),
-            Self::NotUploaded | Self::Uploaded(_) | Self::Content(_) | Self::Moved { .. } => false,
+            Self::NotUploaded
+            | Self::Uploaded(_)
+            | Self::Copy(_)
+            | Self::Restore(_)
+            | Self::Content(_)
+            | Self::Moved { .. } => false,
         }
     }
 }

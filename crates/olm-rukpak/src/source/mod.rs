@@ -1,6 +1,7 @@
 //! What Bundles name as their source, fetched and stored.
 
 mod config_maps;
+pub(crate) mod copies;
 mod error;
 mod image;
 mod secret;
@@ -12,6 +13,7 @@ use kube::Client;
 use olm_api::bundle::BundleSource;
 use olm_fs::{Digest, DirTree};
 
+use self::copies::Copies;
 pub(crate) use self::error::FetchError;
 
 use crate::contents::Contents;
@@ -69,6 +71,7 @@ pub(crate) struct Sources {
     namespace: String,
     contents: Contents,
     uploads: Uploads,
+    copies: Copies,
 }
 
 impl Sources {
@@ -79,6 +82,7 @@ impl Sources {
         uploads: Uploads,
     ) -> Self {
         Self {
+            copies: Copies::new(client.clone(), &namespace),
             client,
             namespace,
             contents,

@@ -95,7 +95,10 @@ impl DeploymentReconciler {
         if let Some(known) = known.filter(|known| known.spec.source.kind == "upload") {
             let (uploads, uid) = (self.uploads.clone(), known.uid().unwrap_or_default());
             // What cannot be read is said of the Bundle, when it is unpacked again.
-            if let Ok(None) = blocking(move || uploads.get(&uid)).await {
+            let key = uid.clone();
+            if let Ok(None) = blocking(move || uploads.get(&key)).await
+                && let Ok(false) = self.copies.has(&uid).await
+            {
                 return DeploymentError::UploadLost(bundle.to_owned());
             }
         }
