@@ -21,7 +21,6 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::changes::{Change, changes};
-use crate::watch_backoff::WatchBackoff;
 
 /// What a kind must be to be watched.
 pub trait Watchable:
@@ -187,7 +186,7 @@ impl<K: Watchable> Cache<K> {
     ) -> impl Stream<Item = watcher::Result<Event<Guarded<K>>>> + Send + 'static {
         let ready = self.ready;
         events
-            .backoff(WatchBackoff::default())
+            .default_backoff()
             .modify(strip)
             .reflect(self.writer)
             .inspect(move |event| {

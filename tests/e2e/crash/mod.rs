@@ -91,18 +91,9 @@ impl Place {
         let bundles: Api<Bundle> = Api::all(self.client.clone());
         Wait::new("the Bundles are gone")
             .within(PATIENCE)
-            .logs(&self.suite)
-            .explained(async || {
-                let left = bundles.list(&ListParams::default()).await?.items;
-                let left: Vec<String> = left
-                    .iter()
-                    .map(|bundle| format!("{:?}", bundle.metadata))
-                    .collect();
-                Ok(if left.is_empty() {
-                    Ok(())
-                } else {
-                    Err(left.join("\n"))
-                })
+            .value(async || {
+                let left = bundles.list(&ListParams::default()).await?;
+                Ok(left.items.is_empty().then_some(()))
             })
             .await
     }
