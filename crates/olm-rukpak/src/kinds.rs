@@ -17,7 +17,7 @@ use kube::{Api, Client};
 use olm_api::labels::{OWNER_KIND, OWNER_KIND_BUNDLE_DEPLOYMENT};
 use olm_api::names::{MANAGER_RUKPAK, ROLE_OF_KINDS};
 use olm_api::rbac::rule;
-use olm_runtime::Chain;
+use olm_runtime::{Chain, WatchBackoff};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,9 @@ pub(crate) async fn keep(client: Client, streaming: Client, token: CancellationT
     let selector = format!("{OWNER_KIND}={OWNER_KIND_BUNDLE_DEPLOYMENT}");
     let watched: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(streaming);
     let config = watcher::Config::default().labels(&selector);
-    let changes = watcher(watched, config).default_backoff().touched_objects();
+    let changes = watcher(watched, config)
+        .backoff(WatchBackoff::default())
+        .touched_objects();
     let mut changes = std::pin::pin!(changes);
     loop {
         let pause = match write(&client, &selector).await {

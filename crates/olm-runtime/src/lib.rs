@@ -107,6 +107,7 @@ mod scripted;
 pub mod status;
 mod truncate;
 pub mod trust;
+mod watch_backoff;
 
 pub use args::CommonArgs;
 pub use async_trait::async_trait;
@@ -121,3 +122,4 @@ pub use objects::{Guarded, Objects, Watch, Watchable};
 pub use process::{Process, ProcessError};
 pub use reconcile::{Action, Failure, Pass, Reconciler, Retry};
 pub use registry::RegistryArgs;
+pub use watch_backoff::WatchBackoff;

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::changes::{Change, changes};
+use crate::watch_backoff::WatchBackoff;
 
 /// What a kind must be to be watched.
 pub trait Watchable:
@@ -186,7 +187,7 @@ impl<K: Watchable> Cache<K> {
     ) -> impl Stream<Item = watcher::Result<Event<Guarded<K>>>> + Send + 'static {
         let ready = self.ready;
         events
-            .default_backoff()
+            .backoff(WatchBackoff::default())
             .modify(strip)
             .reflect(self.writer)
             .inspect(move |event| {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::chain::Chain;
+use crate::watch_backoff::WatchBackoff;
 
 /// Longest bundle that is taken (a ConfigMap holds at most 1 MiB).
 const MAX_BUNDLE: usize = 1 << 20;
@@ -75,7 +76,7 @@ impl TrustWatch {
         let selector = format!("metadata.name={}", olm_api::names::TRUST_CONFIG_MAP);
         let config = watcher::Config::default().fields(&selector);
         let events = watcher(self.api.clone(), config)
-            .default_backoff()
+            .backoff(WatchBackoff::default())
             .applied_objects();
         self.follow(events.take_until(token.cancelled_owned()))
             .await;

@@ -91,9 +91,18 @@ impl Place {
         let bundles: Api<Bundle> = Api::all(self.client.clone());
         Wait::new("the Bundles are gone")
             .within(PATIENCE)
-            .value(async || {
-                let left = bundles.list(&ListParams::default()).await?;
-                Ok(left.items.is_empty().then_some(()))
+            .logs(&self.suite)
+            .explained(async || {
+                let left = bundles.list(&ListParams::default()).await?.items;
+                let left: Vec<String> = left
+                    .iter()
+                    .map(|bundle| format!("{:?}", bundle.metadata))
+                    .collect();
+                Ok(if left.is_empty() {
+                    Ok(())
+                } else {
+                    Err(left.join("\n"))
+                })
             })
             .await
     }

@@ -10,7 +10,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use olm_api::bundle::{Bundle, BundleSource};
 use olm_api::conditions::phase;
-use olm_runtime::{Chain, Objects};
+use olm_runtime::{Chain, Objects, WatchBackoff};
 use serde::de::DeserializeOwned;
 
 /// Each object of a kind that comes or changes in a namespace. Only metadata is read: what is in
@@ -30,7 +30,7 @@ where
 {
     let api: Api<PartialObjectMeta<K>> = Api::namespaced(client, namespace);
     watcher(api, watcher::Config::default())
-        .default_backoff()
+        .backoff(WatchBackoff::default())
         .applied_objects()
         .filter_map(|object| {
             std::future::ready(match object {

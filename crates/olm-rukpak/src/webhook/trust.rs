@@ -9,7 +9,7 @@ use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 use olm_api::names::{MANAGER_WEBHOOKS, SERVICE_RUKPAK_WEBHOOKS, WEBHOOK_CONFIGURATION};
-use olm_runtime::Chain;
+use olm_runtime::{Chain, WatchBackoff};
 use olm_serve::health::Gate;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -46,7 +46,7 @@ impl Publisher {
         let selector = format!("metadata.name={WEBHOOK_CONFIGURATION}");
         let config = watcher::Config::default().fields(&selector);
         let changes = watcher(self.api.clone(), config)
-            .default_backoff()
+            .backoff(WatchBackoff::default())
             .touched_objects();
         let mut changes = std::pin::pin!(changes);
         loop {
